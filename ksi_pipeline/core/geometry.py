@@ -1,0 +1,187 @@
+"""Plane geometry on floor metres: sides of a line, points in polygons, pieces of walks in zones.
+
+Polygons are even-odd, may be concave, and are given without a repeated last point. All functions
+are exact in float64 up to its rounding: no snapping, no tolerance.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+def signed_side(points: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+    """Give cross(b - a, p - a) for each point: > 0 is left of the line a-b, < 0 right.
+
+    Args:
+        points: shape (N, 2), floor metres.
+        a: shape (2,), start of the line.
+        b: shape (2,), end of the line.
+
+    Returns:
+        Shape (N,), square metres; 0 exactly on the line.
+    """
+    side: FloatArray = (b[0] - a[0]) * (points[:, 1] - a[1]) - (b[1] - a[1]) * (points[:, 0] - a[0])
+    return side
+
+
+def points_in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
+    """Tell which points lie inside an even-odd polygon.
+
+    Args:
+        points: shape (N, 2), floor metres.
+        polygon: shape (V, 2), V >= 3, without a repeated last point.
+
+    Returns:
+        Shape (N,). A point exactly on an edge belongs to the polygon on one side of that edge
+        only (half-open rule: lower end of an edge counts, upper does not).
+    """
+    x, y = points[:, 0], points[:, 1]
+    inside = np.zeros(len(points), dtype=np.bool_)
+    previous = polygon[-1]
+    for vertex in polygon:
+        spans = (previous[1] > y) != (vertex[1] > y)
+        if spans.any():
+            rise = vertex[1] - previous[1]
+            at_x = previous[0] + (vertex[0] - previous[0]) * ((y - previous[1]) / rise)
+            inside ^= spans & (x < at_x)
+        previous = vertex
+    return inside
+
+
+def inside_pieces(
+    start: FloatArray, end: FloatArray, polygon: FloatArray
+) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Cut straight walks at a polygon's boundary and keep the pieces inside it.
+
+    A walk that enters and leaves between its two ends gives a piece too. Pieces are found by
+    testing the middle of every stretch between consecutive hits, so that touching a vertex or
+    running along an edge needs no special case.
+
+    Args:
+        start: shape (N, 2), floor metres, where each walk begins.
+        end: shape (N, 2), where it ends.
+        polygon: shape (V, 2), even-odd.
+
+    Returns:
+        (walk, from_share, to_share), each of shape (M,), ordered by walk and share: the piece of
+        walk `walk` between the shares 0 <= from < to <= 1 of its length lies inside. Consecutive
+        pieces of one walk do not touch.
+    """
+    hits = _boundary_hits(start, end, polygon)
+    # Boxes apart from the polygon cannot be inside anywhere; this is most walks.
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    near = np.all((np.maximum(start, end) >= low) & (np.minimum(start, end) <= high), axis=1)
+    walks: list[int] = []
+    froms: list[float] = []
+    tos: list[float] = []
+    plain = near & ~np.isfinite(hits).any(axis=1)
+    middle_inside = np.zeros(len(start), dtype=np.bool_)
+    if plain.any():
+        middle_inside[plain] = points_in_polygon((start[plain] + end[plain]) / 2.0, polygon)
+    for walk in np.flatnonzero(near):
+        if plain[walk]:
+            pieces = [(0.0, 1.0)] if middle_inside[walk] else []
+        else:
+            pieces = _pieces_of_one(start[walk], end[walk], hits[walk], polygon)
+        for from_share, to_share in pieces:
+            walks.append(int(walk))
+            froms.append(from_share)
+            tos.append(to_share)
+    return np.array(walks, dtype=np.int64), np.array(froms), np.array(tos)
+
+
+def first_self_crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, int] | None:
+    """Find two edges of a polygon that cross or touch where they should not.
+
+    Returns:
+        The indexes of the two edges (edge i runs from point i to point i + 1), or None when the
+        polygon is simple.
+    """
+    count = len(polygon)
+    edges = [(polygon[i], polygon[(i + 1) % count]) for i in range(count)]
+    for i in range(count):
+        for j in range(i + 1, count):
+            adjacent = j == i + 1 or (i == 0 and j == count - 1)
+            if not adjacent and _segments_touch(*edges[i], *edges[j]):
+                return i, j
+            if adjacent and _folds_back(*edges[i], *edges[j]):
+                return i, j
+    return None
+
+
+def shape_version(*parts: object) -> str:
+    """Hash a shape to 12 hex digits: equal numbers give equal versions, on any machine."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def _boundary_hits(start: FloatArray, end: FloatArray, polygon: FloatArray) -> FloatArray:
+    """Shares of each walk at which it meets each edge; shape (N, V), NaN where it does not."""
+    step = end - start
+    hits = np.full((len(start), len(polygon)), np.nan)
+    previous = polygon[-1]
+    for i, vertex in enumerate(polygon):
+        edge = vertex - previous
+        crossing = step[:, 0] * edge[1] - step[:, 1] * edge[0]
+        from_edge = previous - start
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (from_edge[:, 0] * edge[1] - from_edge[:, 1] * edge[0]) / crossing
+            along = (from_edge[:, 0] * step[:, 1] - from_edge[:, 1] * step[:, 0]) / crossing
+        valid = (crossing != 0) & (share > 0) & (share < 1) & (along >= 0) & (along <= 1)
+        hits[valid, i] = share[valid]
+        previous = vertex
+    return hits
+
+
+def _pieces_of_one(
+    start: FloatArray, end: FloatArray, hits: FloatArray, polygon: FloatArray
+) -> list[tuple[float, float]]:
+    cuts = np.unique(np.concatenate(([0.0], hits[np.isfinite(hits)], [1.0])))
+    middles = (cuts[:-1] + cuts[1:]) / 2.0
+    inside = points_in_polygon(start + middles[:, None] * (end - start), polygon)
+    pieces: list[tuple[float, float]] = []
+    for from_share, to_share, is_inside in zip(cuts[:-1], cuts[1:], inside, strict=True):
+        if not is_inside:
+            continue
+        if pieces and pieces[-1][1] == from_share:
+            pieces[-1] = (pieces[-1][0], float(to_share))
+        else:
+            pieces.append((float(from_share), float(to_share)))
+    return pieces
+
+
+_Point = tuple[float, float]
+
+
+def _turn(a: _Point, b: _Point, c: _Point) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _segments_touch(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
+    turns = (_turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b))
+    if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
+        return True
+    ends = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    return any(turn == 0 and _within(p, q, r) for turn, (p, q, r) in zip(turns, ends, strict=True))
+
+
+def _within(a: _Point, b: _Point, p: _Point) -> bool:
+    return min(a[0], b[0]) <= p[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= p[1] <= max(a[1], b[1])
+
+
+def _folds_back(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
+    """Tell whether two edges that share a point lie on each other, or one has no length."""
+    if a == b or c == d:
+        return True
+    if b == c:
+        shared, far_a, far_b = b, a, d
+    else:
+        shared, far_a, far_b = a, b, c
+    ahead = (far_a[0] - shared[0]) * (far_b[0] - shared[0]) + (far_a[1] - shared[1]) * (
+        far_b[1] - shared[1]
+    )
+    return _turn(far_a, shared, far_b) == 0 and ahead > 0

@@ -1,0 +1,101 @@
+"""The part of a space model that counting needs, as plain frozen values.
+
+The space room builds a SitePlan from a YAML file; core.events counts with it. Nothing here knows
+files or YAML.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from ksi_pipeline.core.geometry import shape_version
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CountingRules:
+    """How raw geometry becomes counts; the defaults are pure geometry.
+
+    Attributes:
+        max_gap_s: samples further apart than this are not joined by a straight walk.
+        confirm_samples: a crossing counts when the tracklet stays this many samples on the new
+            side, the first one included.
+        min_inside_s: an entry that turns back over the same line sooner is dropped, with its exit.
+        exit_inertia_s: visits to a zone closer together than this are one.
+    """
+
+    max_gap_s: float = 1.0
+    confirm_samples: int = 1
+    min_inside_s: float = 0.0
+    exit_inertia_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneShape:
+    """One version of a zone: an even-odd polygon in floor metres, valid in [from, to)."""
+
+    zone_id: str
+    unit_id: str
+    role: str
+    polygon: tuple[Point, ...]
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    @property
+    def geometry_version(self) -> str:
+        """Hash of the shape; a redrawn zone starts a new series."""
+        return shape_version("zone", self.polygon)
+
+
+@dataclass(frozen=True, slots=True)
+class LineShape:
+    """One version of a counting line from a to b; `inside` names the side that is `in`.
+
+    side(P) = cross(b - a, P - a): > 0 is left, < 0 is right.
+    """
+
+    line_id: str
+    unit_id: str
+    role: str
+    a: Point
+    b: Point
+    inside: Literal["left", "right"]
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    @property
+    def geometry_version(self) -> str:
+        """Hash of the shape and its direction."""
+        return shape_version("line", self.a, self.b, self.inside)
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """What one site needs to count.
+
+    Attributes:
+        zone_info: time zone in which hours are cut.
+        sees: for each camera the ids of the zones and lines it counts for; a camera that is not
+            listed counts nothing.
+    """
+
+    site_id: str
+    zone_info: ZoneInfo
+    rules: CountingRules
+    zones: tuple[ZoneShape, ...]
+    lines: tuple[LineShape, ...]
+    sees: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Hash of everything that can change a count."""
+        return shape_version(
+            str(self.zone_info),
+            self.rules,
+            self.zones,
+            self.lines,
+            sorted((camera, sorted(ids)) for camera, ids in self.sees.items()),
+        )

@@ -1,0 +1,171 @@
+"""The Arrow schema of every dataset in the lake: the one place that spells columns.
+
+Instants are UTC microseconds, windows half-open [a, b), durations end in `_s`. Codes and ids are
+strings everywhere. What cameras emit is owned by `video_ingest.contract` and only named here.
+"""
+
+import pyarrow as pa
+
+from video_ingest.contract import COVERAGE, TRACKLET_POINTS, TRACKLETS, UTC_US
+
+MONEY = pa.decimal128(18, 4)
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    """Build a schema; a name with a trailing underscore is nullable, all others are not."""
+    return pa.schema(
+        [
+            pa.field(name.rstrip("_"), kind, nullable=name.endswith("_"))
+            for name, kind in columns.items()
+        ]
+    )
+
+
+_STR, _INT, _NUM, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+VISITS = _schema(
+    site_id=_STR,
+    unit_id=_STR,
+    zone_id=_STR,
+    tracklet_id=_STR,
+    entered_at_utc=UTC_US,
+    left_at_utc=UTC_US,
+    dwell_s=_NUM,
+    is_start_censored=_BOOL,
+    is_end_censored=_BOOL,
+    # start of the site's local hour in which the visit was entered
+    hour_start_utc=UTC_US,
+    rule_version=_INT,
+    geometry_version=_STR,
+)
+
+LINE_CROSSINGS = _schema(
+    site_id=_STR,
+    unit_id=_STR,
+    line_id=_STR,
+    tracklet_id=_STR,
+    at_utc=UTC_US,
+    direction=_STR,
+    x_m=_NUM,
+    y_m=_NUM,
+    hour_start_utc=UTC_US,
+    rule_version=_INT,
+    geometry_version=_STR,
+)
+
+ZONE_OCCUPANCY = _schema(
+    site_id=_STR,
+    unit_id=_STR,
+    zone_id=_STR,
+    minute_utc=UTC_US,
+    person_seconds=_NUM,
+    max_occupancy=_INT,
+    distinct_count=_INT,
+    hour_start_utc=UTC_US,
+    rule_version=_INT,
+    geometry_version=_STR,
+)
+
+TICKET_HOURS = _schema(
+    connector_id=_STR,
+    ext_ref_code=_STR,
+    hour_start_utc=UTC_US,
+    utc_offset_s=_INT,
+    num_tickets=_INT,
+    category_=_STR,
+    num_returns_=_INT,
+    gross_sales_=MONEY,
+    returns_amount_=MONEY,
+    net_sales_=MONEY,
+    units_=_INT,
+    currency_=_STR,
+    tax_included_=_BOOL,
+    fetched_at_utc=UTC_US,
+    raw_sha256=_STR,
+    # position in the answer, from 0; -1 for a zero derived from absence under absent_means: zero
+    row_number=_INT,
+)
+
+# The calendar: one row per site and local hour, from zone rules and opening hours (core.time).
+# hour_from_utc is the first instant of the hour; it is later than hour_start_utc only in the hour
+# that a half-hour clock change cuts (Australia/Lord_Howe).
+SITE_HOURS = _schema(
+    site_id=_STR,
+    hour_start_utc=UTC_US,
+    hour_from_utc=UTC_US,
+    hour_end_utc=UTC_US,
+    local_hour=pa.timestamp("us"),
+    utc_offset_s=_INT,
+    business_date=pa.date32(),
+    open_s=_NUM,
+    is_hours_known=_BOOL,
+)
+
+# The open pieces of each hour; an hour without a row is closed.
+SITE_OPEN_SPANS = _schema(
+    site_id=_STR, hour_start_utc=UTC_US, open_from_utc=UTC_US, open_to_utc=UTC_US
+)
+
+# Space dimensions: one set per space-file version; valid_to null means still valid.
+SPACE_SITE = _schema(
+    site_id=_STR,
+    name=_STR,
+    timezone=_STR,
+    currency=_STR,
+    business_day_start=_STR,
+    space_version=_STR,
+)
+_VALID = {"valid_from_utc_": UTC_US, "valid_to_utc_": UTC_US}
+SPACE_UNIT = _schema(site_id=_STR, unit_id=_STR, floor_=_STR, name_=_STR)
+SPACE_AREA = _schema(site_id=_STR, unit_id=_STR, gla_m2_=_NUM, selling_m2_=_NUM, **_VALID)
+SPACE_TENANCY = _schema(
+    site_id=_STR, unit_id=_STR, tenant_id=_STR, operator_id=_STR, category_=_STR, **_VALID
+)
+SPACE_ZONE = _schema(
+    site_id=_STR, unit_id=_STR, zone_id=_STR, role=_STR, geometry_version=_STR, **_VALID
+)
+SPACE_LINE = _schema(
+    site_id=_STR, unit_id=_STR, line_id=_STR, role=_STR, geometry_version=_STR, **_VALID
+)
+SPACE_CAMERA = _schema(site_id=_STR, camera_id=_STR, camera_version=_STR, **_VALID)
+# which camera sees which zone or line; sees_kind: zone, line
+SPACE_CAMERA_SEES = _schema(site_id=_STR, camera_id=_STR, sees_kind=_STR, sees_id=_STR, **_VALID)
+SPACE_LINK = _schema(site_id=_STR, unit_id=_STR, connector_id=_STR, ext_ref_code=_STR, **_VALID)
+
+SPACE_TABLES: dict[str, pa.Schema] = {
+    "space_site": SPACE_SITE,
+    "space_unit": SPACE_UNIT,
+    "space_area": SPACE_AREA,
+    "space_tenancy": SPACE_TENANCY,
+    "space_zone": SPACE_ZONE,
+    "space_line": SPACE_LINE,
+    "space_camera": SPACE_CAMERA,
+    "space_camera_sees": SPACE_CAMERA_SEES,
+    "space_link": SPACE_LINK,
+}
+
+DATASETS: dict[str, pa.Schema] = {
+    "tracklet_points": TRACKLET_POINTS,
+    "tracklets": TRACKLETS,
+    "coverage": COVERAGE,
+    "visits": VISITS,
+    "line_crossings": LINE_CROSSINGS,
+    "zone_occupancy": ZONE_OCCUPANCY,
+    "ticket_hours": TICKET_HOURS,
+    "site_hours": SITE_HOURS,
+    "site_open_spans": SITE_OPEN_SPANS,
+    **SPACE_TABLES,
+}
+
+# Ledger tables that the lake schema shows beside the datasets.
+AFFECTED_HOURS = _schema(site_id=_STR, unit_id=_STR, hour_start_utc=UTC_US, cause=_STR, seq=_INT)
+QUARANTINE = _schema(
+    source=_STR,
+    code=_STR,
+    message=_STR,
+    raw_sha256=_STR,
+    row_number=_INT,
+    raw_value_=_STR,
+    first_seen_utc=UTC_US,
+)
+LEDGER_VIEWS: dict[str, pa.Schema] = {"affected_hours": AFFECTED_HOURS, "quarantine": QUARANTINE}

@@ -1,0 +1,159 @@
+"""Reads a space file, or says everything that is wrong with it at once."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.geometry import shape_version
+from ksi_pipeline.core.plan import CountingRules, LineShape, SitePlan, ZoneShape
+from ksi_pipeline.core.time import local_midnight_utc
+from ksi_pipeline.space.checks import findings
+from ksi_pipeline.space.model import Camera, SpaceFile
+from ksi_pipeline.space.yaml_lines import Path, line_of, read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One valid space file.
+
+    Attributes:
+        version: sha256 of the file's bytes, 12 hex digits.
+    """
+
+    name: str
+    version: str
+    file: SpaceFile
+
+    @property
+    def site_id(self) -> str:
+        """Id of the site."""
+        return self.file.site.id
+
+    def instant(self, day: date | None) -> datetime | None:
+        """Turn a validity date into the instant at which it begins at the site; null stays null."""
+        return None if day is None else local_midnight_utc(day, self.file.site.zone_info)
+
+    def plan(self) -> SitePlan:
+        """Give what counting needs, as core values."""
+        counting = self.file.counting
+        sees: dict[str, frozenset[str]] = {}
+        for camera in self.file.cameras:
+            sees[camera.id] = sees.get(camera.id, frozenset()) | frozenset(camera.sees)
+        return SitePlan(
+            site_id=self.site_id,
+            zone_info=self.file.site.zone_info,
+            rules=CountingRules(**counting.model_dump()),
+            zones=tuple(
+                ZoneShape(
+                    z.id,
+                    z.unit,
+                    z.role,
+                    tuple(z.polygon),
+                    self.instant(z.valid_from),
+                    self.instant(z.valid_to),
+                )
+                for z in self.file.zones
+            ),
+            lines=tuple(
+                LineShape(
+                    li.id,
+                    li.unit,
+                    li.role,
+                    li.a,
+                    li.b,
+                    li.inside,
+                    self.instant(li.valid_from),
+                    self.instant(li.valid_to),
+                )
+                for li in self.file.lines
+            ),
+            sees=sees,
+        )
+
+    def camera_at(self, camera_id: str, instant: datetime) -> Camera | None:
+        """Give the camera entry that holds at an instant, or None."""
+        for camera in self.file.cameras:
+            start, end = self.instant(camera.valid_from), self.instant(camera.valid_to)
+            starts = start is None or start <= instant
+            if camera.id == camera_id and starts and (end is None or instant < end):
+                return camera
+        return None
+
+
+def camera_version(camera: Camera) -> str:
+    """Hash what turns a camera's pixels and clock into floor metres and UTC."""
+    return shape_version("camera", tuple(camera.homography), camera.clock_offset_s)
+
+
+def load_space(path: FilePath) -> Space:
+    """Read and check a space file.
+
+    Raises:
+        ConfigError: E_SPACE_YAML when it is no YAML, E_SPACE with one line for each thing that is
+            wrong, each naming file, line and entry, and what to change.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The space file {path} cannot be read: {error}. Check its path; "
+            "docs/reference/space-model.md shows a complete example.",
+            code="E_SPACE_YAML",
+        ) from error
+    data, lines = read_yaml(text, path.name)
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{path.name} line 1: a space file is a mapping that begins with 'schema: 1'. "
+            "docs/reference/space-model.md shows a complete example.",
+            code="E_SPACE",
+        )
+    try:
+        file = SpaceFile.model_validate(data)
+    except ValidationError as error:
+        raise _refused(path.name, _parse_findings(error), data, lines) from error
+    wrong = list(findings(file))
+    if wrong:
+        raise _refused(path.name, wrong, data, lines)
+    return Space(path.name, hashlib.sha256(content).hexdigest()[:12], file)
+
+
+def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:
+    wrong: list[tuple[Path, str]] = []
+    for detail in error.errors():
+        path = tuple(part for part in detail["loc"] if isinstance(part, str | int))
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "missing":
+            message = f"{path[-1]!r} is missing; add it"
+            path = path[:-1]
+        elif detail["type"] == "extra_forbidden":
+            message = f"{path[-1]!r} is not a key of this entry; remove it or correct its spelling"
+        elif not detail["msg"].startswith("Value error"):
+            message = f"{path[-1]!r} is {detail['input']!r}: {message[0].lower()}{message[1:]}"
+        wrong.append((path, message))
+    return wrong
+
+
+def _refused(
+    name: str, wrong: list[tuple[Path, str]], data: Any, lines: dict[Path, int]
+) -> ConfigError:
+    messages = [
+        f"{name} line {line_of(path, lines)}: {_entry(path, data)}{message}."
+        for path, message in wrong
+    ]
+    return ConfigError("\n".join(messages), code="E_SPACE")
+
+
+def _entry(path: Path, data: Any) -> str:
+    """Name the entry a path lies in: `zone 'window': `."""
+    if len(path) >= 2 and isinstance(path[0], str) and isinstance(path[1], int):
+        entry = data[path[0]][path[1]]
+        name = entry.get("id", entry.get("ext_ref_code")) if isinstance(entry, dict) else None
+        kind = path[0].removesuffix("s")
+        return f"{kind} {name!r}: " if name is not None else f"{kind} {path[1] + 1}: "
+    return f"{path[0]}: " if path else ""

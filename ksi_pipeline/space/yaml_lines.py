@@ -1,0 +1,67 @@
+"""YAML with the line of every value, so that an error can say where to look."""
+
+from datetime import date
+from typing import Any
+
+import yaml
+
+from ksi_pipeline.core.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+
+def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
+    """Parse YAML and remember lines.
+
+    Args:
+        text: the file's content.
+        name: what errors call the file.
+
+    Returns:
+        The value, and for each path into it (keys and indexes) its line, from 1.
+
+    Raises:
+        ConfigError: the text is no YAML, or a key is given twice in one mapping.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it could not be read"
+        raise ConfigError(
+            f"{name}{where}: this is no YAML: {problem}. Correct the line; indentation and "
+            "brackets are the usual cause.",
+            code="E_SPACE_YAML",
+        ) from error
+    lines: dict[Path, int] = {}
+    if node is None:
+        return None, lines
+    return _value(node, (), lines, name), lines
+
+
+def line_of(path: Path, lines: dict[Path, int]) -> int:
+    """Give the line of a path, or of its closest parent that is in the file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in result:
+                raise ConfigError(
+                    f"{name} line {key_node.start_mark.line + 1}: the key {key!r} is given twice "
+                    "here; YAML would silently keep the last. Remove one.",
+                    code="E_SPACE_YAML",
+                )
+            result[key] = _value(value_node, (*path, key), lines, name)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+    value = yaml.SafeLoader("").construct_object(node)
+    return value if isinstance(value, str | int | float | bool | date | None) else str(value)

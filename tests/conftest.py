@@ -1,0 +1,20 @@
+"""Shared fixtures: where the real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real inputs; where KSI_TEST_DATA is set, a missing folder fails the test."""
+    named = os.environ.get("KSI_TEST_DATA")
+    folder = Path(named) if named else REPO.parent / "shared" / "data"
+    if folder.is_dir():
+        return folder
+    if named:
+        pytest.fail(f"KSI_TEST_DATA={named} is no folder; real data must be there where it is set.")
+    pytest.skip("No real data: set KSI_TEST_DATA to the folder that holds it.")
