@@ -1,0 +1,1 @@
+"""A simulated mall with ground truth, and the services it would be asked through."""

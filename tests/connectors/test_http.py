@@ -1,0 +1,260 @@
+"""What the HTTP client makes of every kind of answer, against a real server."""
+
+import gzip
+import logging
+import random
+import socket
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from ksi_pipeline.core.errors import ConfigError, ContractError, FeedRefused, FeedUnavailable
+from ksi_pipeline.core.secret import Token
+from ksi_pipeline.http import HttpClient, HttpLimits
+from ksi_pipeline.sandbox.pos_api import Fault, PosApi
+
+SECRET = "s3cret-Token.42"
+ASKER = "Connector 'pos-main'"
+QUERY = "?fromTime=2023-02-08T09:00:00-03:00&toTime=2023-02-08T10:59:59-03:00&ext_ref_codes=0001"
+ROWS = [{"time": "2023-02-08T09:00:00-03:00", "ext_ref_code": "0001", "num_tickets": 25}]
+
+
+def client(waits: list[float] | None = None, **limits) -> HttpClient:
+    noted: list[float] = [] if waits is None else waits
+    return HttpClient(
+        HttpLimits(**{"read_timeout_s": 2.0, "max_attempts": 3, **limits}),
+        sleep=noted.append,
+        rng=random.Random(7),
+        now=lambda: datetime(2026, 3, 2, 9, tzinfo=UTC),
+    )
+
+
+def ask(api: PosApi, http: HttpClient, secret: str = SECRET):
+    return http.get(api.url + QUERY, token=Token(secret), asker=ASKER)
+
+
+def test_a_good_answer_comes_with_its_bytes():
+    with PosApi(ROWS, token=SECRET) as api, closing(client()) as http:
+        reply = ask(api, http)
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
+    assert b'"num_tickets": 25' in reply.body
+
+
+def test_a_compressed_answer_is_unpacked():
+    packed = Fault(body=gzip.compress(b"[]" * 50), headers={"Content-Encoding": "gzip"})
+    with PosApi(ROWS, token=SECRET, faults=[packed]) as api:
+        assert ask(api, client()).body == b"[]" * 50
+
+
+def test_an_answer_in_chunks_without_a_length_is_read_whole():
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n"
+    assert raw_reply(chunked, client()).body == b"[]"
+
+
+def test_a_wrong_token_is_refused_at_once():
+    with PosApi(ROWS, token=SECRET) as api, pytest.raises(FeedRefused) as refused:
+        ask(api, client(), secret="not-the-one")
+    assert refused.value.code == "E_FEED_AUTH"
+    assert "401" in str(refused.value)
+    assert len(api.requests) == 1
+
+
+def test_other_refusals_quote_what_the_feed_said():
+    said = Fault(status=404, body=b'{"error": "no such\n store"}')
+    with PosApi(ROWS, token=SECRET, faults=[said]) as api, pytest.raises(FeedRefused) as refused:
+        ask(api, client())
+    assert refused.value.code == "E_FEED_REFUSED"
+    assert "no such store" in str(refused.value)
+
+
+def test_200_is_the_only_answer():
+    empty = Fault(status=204, body=b"")
+    with PosApi(ROWS, token=SECRET, faults=[empty]) as api, pytest.raises(FeedRefused, match="204"):
+        ask(api, client())
+
+
+def test_two_500s_and_then_an_answer_is_an_answer():
+    waits: list[float] = []
+    with PosApi(ROWS, token=SECRET, faults=[Fault(status=500, times=2)]) as api:
+        assert ask(api, client(waits)).status == 200
+    assert len(waits) == 2
+    assert 0.5 <= waits[0] <= 1.0 <= waits[1] <= 2.0
+
+
+def test_500s_for_ever_end_after_the_last_attempt():
+    with (
+        PosApi(ROWS, token=SECRET, faults=[Fault(status=500, times=99)]) as api,
+        pytest.raises(FeedUnavailable) as failed,
+    ):
+        ask(api, client())
+    assert failed.value.code == "E_FEED_UNAVAILABLE"
+    assert "after 3 attempts" in str(failed.value)
+    assert len(api.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait_s"),
+    [
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param("Mon, 02 Mar 2026 09:00:12 GMT", 12.0, id="a-date"),
+        pytest.param("86400", 60.0, id="a-day-is-capped"),
+    ],
+)
+def test_retry_after_is_honoured_up_to_a_cap(retry_after, wait_s):
+    waits: list[float] = []
+    busy = Fault(status=429, headers={"Retry-After": retry_after})
+    with PosApi(ROWS, token=SECRET, faults=[busy]) as api:
+        ask(api, client(waits))
+    assert waits == [wait_s]
+
+
+def test_an_unreadable_retry_after_falls_back_to_the_usual_wait():
+    waits: list[float] = []
+    busy = Fault(status=503, headers={"Retry-After": "soon"})
+    with PosApi(ROWS, token=SECRET, faults=[busy]) as api:
+        ask(api, client(waits))
+    assert 0.5 <= waits[0] <= 1.0
+
+
+def test_silence_is_a_time_out():
+    with (
+        PosApi(ROWS, token=SECRET, faults=[Fault(latency_s=0.5, times=9)]) as api,
+        pytest.raises(FeedUnavailable) as failed,
+    ):
+        ask(api, client(read_timeout_s=0.05))
+    assert failed.value.code == "E_FEED_TIMEOUT"
+
+
+def test_a_body_that_drips_is_a_time_out_although_no_read_is_slow():
+    with pytest.raises(FeedUnavailable) as failed:
+        raw_reply(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b" " * 500,
+            client(total_timeout_s=0.2, max_attempts=1),
+            drip_s=0.02,
+        )
+    assert failed.value.code == "E_FEED_TIMEOUT"
+
+
+def test_an_answer_cut_short_is_no_answer():
+    with pytest.raises(FeedUnavailable) as failed:
+        raw_reply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[]", client(max_attempts=1))
+    assert failed.value.code == "E_FEED_UNAVAILABLE"
+
+
+def test_a_connection_closed_without_an_answer_is_tried_again():
+    with PosApi(ROWS, token=SECRET, faults=[Fault(is_cut=True)]) as api:
+        assert ask(api, client()).status == 200
+    assert len(api.requests) == 2
+
+
+def test_nobody_listening_and_no_such_host_are_told_apart():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for url, text in [
+        (f"http://127.0.0.1:{port}/sales", "nobody listening"),
+        ("http://no-such-host.invalid/sales", "no host of that name"),
+    ]:
+        with pytest.raises(FeedUnavailable, match=text):
+            client(max_attempts=1).get(url, token=Token(SECRET), asker=ASKER)
+
+
+def test_a_redirect_is_never_followed():
+    with PosApi(ROWS, token=SECRET) as elsewhere:
+        moved = Fault(status=302, body=b"", headers={"Location": elsewhere.url + QUERY})
+        with (
+            PosApi(ROWS, token=SECRET, faults=[moved]) as api,
+            pytest.raises(FeedRefused) as refused,
+        ):
+            ask(api, client())
+    assert refused.value.code == "E_FEED_REDIRECT"
+    assert elsewhere.requests == []
+
+
+def test_an_answer_above_the_size_limit_is_refused_even_when_it_arrives_small():
+    bomb = Fault(body=gzip.compress(b" " * 200_000), headers={"Content-Encoding": "gzip"})
+    with PosApi(ROWS, token=SECRET, faults=[bomb]) as api, pytest.raises(ContractError) as refused:
+        ask(api, client(max_bytes=100_000))
+    assert refused.value.code == "E_FEED_TOO_LARGE"
+
+
+def test_cookies_are_not_sent_back():
+    sets = Fault(body=b"[]", headers={"Set-Cookie": "session=1; Path=/"})
+    with PosApi(ROWS, token=SECRET, faults=[sets]) as api, closing(client()) as http:
+        ask(api, http)
+        ask(api, http)
+    assert "cookie" not in api.requests[1].headers
+
+
+def test_a_netrc_file_does_not_replace_the_token(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with PosApi(ROWS, token=SECRET) as api:
+        assert ask(api, client()).status == 200
+
+
+@pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "näme"])
+def test_a_token_that_would_break_the_header_is_refused_without_being_shown(bad):
+    with pytest.raises(ConfigError) as refused:
+        Token(bad)
+    assert refused.value.code == "E_TOKEN_INVALID"
+    assert not bad or bad not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(status=403, body=f"bad token {SECRET}".encode()), id="echoed-in-body"),
+        pytest.param(Fault(status=500, body=SECRET.encode(), times=9), id="echoed-in-500"),
+        pytest.param(
+            Fault(status=307, body=b"", headers={"Location": f"http://{SECRET}.example/"}),
+            id="echoed-in-redirect",
+        ),
+        pytest.param(Fault(latency_s=0.4, times=9), id="time-out"),
+        pytest.param(Fault(is_cut=True, times=9), id="cut"),
+    ],
+)
+def test_the_token_is_in_no_message_no_log_and_no_frame_of_the_error(fault, caplog):
+    caplog.set_level(logging.DEBUG)
+    with (
+        PosApi(ROWS, token=SECRET, faults=[fault]) as api,
+        pytest.raises((FeedRefused, FeedUnavailable)) as failed,
+    ):
+        ask(api, client(read_timeout_s=0.1))
+    error: BaseException = failed.value
+    assert SECRET not in str(error) + repr(error) + caplog.text
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    trace = error.__traceback__
+    while trace:
+        if trace.tb_frame.f_globals["__name__"] == "ksi_pipeline.http":
+            assert SECRET not in repr(trace.tb_frame.f_locals)
+        trace = trace.tb_next
+
+
+def raw_reply(reply: bytes, http: HttpClient, drip_s: float = 0.0):
+    """Ask a socket that sends these bytes and closes; one by one when it drips."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        enough = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                pieces = [reply] if not drip_s else [bytes([byte]) for byte in reply]
+                for piece in pieces:
+                    if enough.wait(drip_s):
+                        return
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/sales"
+            return http.get(url, token=Token(SECRET), asker=ASKER)
+        finally:
+            enough.set()
+            thread.join(timeout=5)
