@@ -1,0 +1,54 @@
+# `make demo` and `make test` work on a fresh machine with Python 3.11, git and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+KSI_DATA_DIR ?= data
+FILES := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format dev clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the result
+	$(BIN)/ksi demo --dir demo
+
+test: $(VENV)/.dev  ## set up and run the tests
+	$(BIN)/python -m pytest
+
+test-all: test  ## the tests, and those that need torch or services (none yet)
+
+check: $(VENV)/.dev  ## style, types, import rules, SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+format: $(VENV)/.dev  ## let ruff and sqlfluff put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix dbt_project/models dbt_project/tests
+
+dev: $(VENV)/.demo  ## open the Dagster UI on http://127.0.0.1:3000
+	mkdir -p $(KSI_DATA_DIR)/dagster
+	cp dagster.yaml $(KSI_DATA_DIR)/dagster/
+	KSI_DATA_DIR=$(abspath $(KSI_DATA_DIR)) DAGSTER_HOME=$(abspath $(KSI_DATA_DIR)/dagster) \
+	  $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+clean:  ## remove what make and the demo made, but no data
+	rm -rf $(VENV) demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(FILES) | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(FILES) | $(VENV)/bin/python
+	$(PIP) -e '.[dev,openvino]'
+	@touch $@ $(VENV)/.demo

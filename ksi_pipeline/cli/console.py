@@ -1,0 +1,91 @@
+"""What the verbs share: the console, progress, JSON, errors as one message and an exit code."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
+from ksi_pipeline.core.time import parse_instant
+from ksi_pipeline.defs.workspace import Progress as ProgressCallback
+from video_ingest.contract import DetectorError, VideoError
+
+OK, DATA_SAYS_NO, USAGE = 0, 1, 2
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Print an expected error without a traceback and leave with its exit code."""
+    try:
+        yield
+    except (KsiError, VideoError) as error:
+        err.print(f"[red]{error.code}[/red] ", end="")
+        err.print(str(error), markup=False)
+        is_usage = isinstance(error, ConfigError | DetectorError)
+        is_usage |= error.code in {"E_NAIVE_TIME", "E_BAD_TIME"} and isinstance(
+            error, ContractError | VideoError
+        )
+        raise typer.Exit(USAGE if is_usage else DATA_SAYS_NO) from error
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[ProgressCallback]:
+    """Show progress: a bar on a terminal, a plain line for each new thing otherwise."""
+    if not err.is_terminal:
+        shown: set[str] = set()
+
+        def line(what: str, _share: float) -> None:
+            kind = what.split(" ")[0]
+            if kind not in shown:
+                shown.add(kind)
+                err.print(f"{title}: {what}", markup=False)
+
+        yield line
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(title, total=1.0)
+
+        def update(what: str, share: float) -> None:
+            progress.update(task, completed=share, description=f"{title}: {what}"[:60])
+
+        yield update
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object; instants as ISO 8601."""
+    typer.echo(json.dumps(value, default=_as_text, indent=2))
+
+
+def instant_option(text: str) -> datetime:
+    """Read an option that names an instant with its offset."""
+    return parse_instant(text)
+
+
+def day_option(text: str) -> date:
+    """Read an option that names a UTC day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is no day. Write it like 2026-03-27.", code="E_BAD_TIME"
+        ) from error
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime | date) else str(value)

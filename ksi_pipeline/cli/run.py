@@ -1,0 +1,129 @@
+"""`ksi run`: what the schedule does, by hand."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ksi_pipeline.cli.console import (
+    DATA_SAYS_NO,
+    AsJson,
+    day_option,
+    err,
+    errors_as_messages,
+    out,
+    print_json,
+    progress_bar,
+)
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.days import days_to_run
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from ksi_pipeline.defs.run import RunReport
+
+
+def run(
+    from_day: Annotated[
+        str | None, typer.Option("--from", help="First UTC day, like 2026-03-27.")
+    ] = None,
+    to_day: Annotated[
+        str | None, typer.Option("--to", help="Last UTC day, included; default: the first.")
+    ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build every hour of the marts anew.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option("--dir", help="Data home; default: KSI_DATA_DIR.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest, count, build and publish what is new, through Dagster, in this process.
+
+    Without days: yesterday and today, and every day that has chunks not decoded yet.
+    """
+    # Dagster takes seconds to import; verbs that do not need it should not wait for it.
+    from ksi_pipeline.definitions import make_workspace
+
+    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    with errors_as_messages(), progress_bar("ksi run") as progress:
+        workspace = make_workspace(settings, progress)
+        report = run_in(workspace, settings, from_day, to_day, full_refresh=full_refresh)
+    if as_json:
+        print_json(_as_dict(report))
+    else:
+        show(report, workspace)
+    if not report.is_success:
+        raise typer.Exit(DATA_SAYS_NO)
+
+
+def run_in(
+    workspace: Workspace,
+    settings: Settings,
+    from_day: str | None,
+    to_day: str | None,
+    *,
+    full_refresh: bool = False,
+) -> "RunReport":
+    """Run the main job in a workspace for the days asked for."""
+    from ksi_pipeline.definitions import make_definitions, make_instance
+    from ksi_pipeline.defs.run import run_main_job
+
+    if from_day is None:
+        if to_day is not None:
+            raise ConfigError("--to needs --from: say the first day as well.", code="E_DAYS")
+        first, last = days_to_run(workspace)
+    else:
+        first = day_option(from_day)
+        last = day_option(to_day) if to_day else first
+    if last < first or last > workspace.clock().date() + timedelta(days=1):
+        raise ConfigError(
+            f"The days {first} to {last} cannot be run: the last must not lie before the first, "
+            "nor in the future.",
+            code="E_DAYS",
+        )
+    instance = make_instance(settings)
+    return run_main_job(
+        make_definitions(workspace), instance, first, last, full_refresh=full_refresh
+    )
+
+
+def show(report: "RunReport", workspace: Workspace) -> None:
+    """Print what a run did, what failed, and where to look."""
+    for message in report.failures:
+        err.print("[red]failed[/red] ", end="")
+        err.print(message, markup=False)
+    for message in report.warnings:
+        err.print("[yellow]check[/yellow] ", end="")
+        err.print(message, markup=False)
+    if report.changed_nothing:
+        out.print(
+            "Nothing new: no chunk was decoded, no row was written, the marts are as they were."
+        )
+        return
+    number = report.number
+    out.print(
+        f"chunks decoded {number('tracklets', 'chunks_decoded')}, "
+        f"unreadable {number('tracklets', 'chunks_unreadable')}, "
+        f"deliveries taken {number('tracklets', 'deliveries_taken')}; "
+        f"tickets: rows in {number('ticket_hours', 'rows_in')}, "
+        f"loaded {number('ticket_hours', 'rows_loaded')}, "
+        f"quarantined {number('ticket_hours', 'rows_quarantined')}; "
+        f"days counted {number('visits', 'days_counted')}; "
+        f"snapshot {number('published_snapshot', 'snapshot') or 'unchanged'}."
+    )
+    if report.is_success:
+        out.print(f"Results: {workspace.home.current_db}", markup=False)
+
+
+def _as_dict(report: "RunReport") -> dict[str, object]:
+    return {
+        "run_id": report.run_id,
+        "is_success": report.is_success,
+        "changed_nothing": report.changed_nothing,
+        "failures": report.failures,
+        "warnings": report.warnings,
+        "figures": report.figures,
+    }

@@ -1,0 +1,67 @@
+"""`ksi video`: camera chunks to anonymous tracklets, without a lake."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ksi_pipeline.cli.console import (
+    DATA_SAYS_NO,
+    AsJson,
+    err,
+    errors_as_messages,
+    out,
+    print_json,
+    progress_bar,
+)
+from ksi_pipeline.defs.steps.video_files import ingest_files
+from ksi_pipeline.space.load import load_space
+
+video = typer.Typer(no_args_is_help=True)
+
+
+@video.callback()
+def _group() -> None:
+    """Keep `ingest` a verb of its own while it is the only one."""
+
+
+@video.command()
+def ingest(
+    chunks: Annotated[list[Path], typer.Argument(help="Video files of one camera.")],
+    camera: Annotated[str, typer.Option(help="Id of the camera in the space file.")],
+    space: Annotated[Path, typer.Option(help="Space file of the site.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the three Parquet files.")],
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Instant of the first frame of the first chunk, with its offset; the others "
+            "follow on. Default: each file's name says its own."
+        ),
+    ] = None,
+    detector: Annotated[str, typer.Option(help="motion or openvino.")] = "motion",
+    model: Annotated[
+        Path | None, typer.Option(help="Weights: an OpenVINO .xml, or the folder that has one.")
+    ] = None,
+    sample_hz: Annotated[
+        float, typer.Option(min=0.1, max=60, help="Frames looked at for each second of video.")
+    ] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Turn video files into tracklet_points, tracklets and coverage."""
+    with errors_as_messages(), progress_bar("video") as progress:
+        loaded = load_space(space)
+        ingested = ingest_files(
+            chunks, loaded, camera, start, detector, model, sample_hz, out_dir, progress
+        )
+    if as_json:
+        print_json(ingested.summary())
+    else:
+        for message in ingested.problems:
+            err.print(message, markup=False)
+        summary = ingested.summary()
+        out.print(
+            ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.items()) + "."
+        )
+        out.print(f"tracklet_points, tracklets and coverage are in {out_dir}.", markup=False)
+    if ingested.problems:
+        raise typer.Exit(DATA_SAYS_NO)

@@ -1,0 +1,70 @@
+"""Composition root: settings in, Dagster definitions out. No logic."""
+
+import shutil
+
+import dagster as dg
+
+from ksi_pipeline.core.time import HOUR
+from ksi_pipeline.defs.automation import HOURLY, main_job
+from ksi_pipeline.defs.checks import CHECKS
+from ksi_pipeline.defs.dbt import dbt_marts
+from ksi_pipeline.defs.events import calendar, zone_events
+from ksi_pipeline.defs.publish import published
+from ksi_pipeline.defs.space import space_model
+from ksi_pipeline.defs.tickets import hourly_tickets, ticket_hours
+from ksi_pipeline.defs.vision import camera_chunks, tracklets
+from ksi_pipeline.defs.workspace import Progress, VideoSettings, Workspace, no_progress
+from ksi_pipeline.settings import REPOSITORY, Settings, secret
+from ksi_pipeline.store.layout import DataHome
+from ksi_pipeline.store.store import Store
+
+
+def make_workspace(settings: Settings, progress: Progress = no_progress) -> Workspace:
+    """Open the data home that the settings name."""
+    home = DataHome(settings.data_dir.resolve())
+    return Workspace(
+        store=Store(home, settings.ledger_url),
+        dbt_project_dir=settings.dbt_project_dir,
+        secrets=secret,
+        video=VideoSettings(settings.detector, settings.model, settings.sample_hz),
+        final_after=settings.final_after_h * HOUR,
+        memory_limit=settings.duckdb_memory_limit,
+        dbt_threads=settings.dbt_threads,
+        progress=progress,
+    )
+
+
+def make_instance(settings: Settings) -> dg.DagsterInstance:
+    """Open the Dagster instance that the settings name, so that runs by hand show in its UI."""
+    home = (settings.dagster_home or settings.data_dir / "dagster").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def make_definitions(workspace: Workspace) -> dg.Definitions:
+    """Wire the assets to one workspace."""
+    return dg.Definitions(
+        assets=[
+            space_model,
+            camera_chunks,
+            tracklets,
+            hourly_tickets,
+            ticket_hours,
+            zone_events,
+            calendar,
+            dbt_marts(workspace.dbt_project_dir),
+            published(workspace.dbt_project_dir),
+        ],
+        asset_checks=CHECKS,
+        jobs=[main_job],
+        schedules=[HOURLY],
+        resources={"workspace": workspace},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads; evaluated when it asks, so that an import opens nothing."""
+    return make_definitions(make_workspace(Settings()))

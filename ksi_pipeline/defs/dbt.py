@@ -1,0 +1,113 @@
+"""The dbt project as assets: staging, intermediate and marts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    dbt_assets,
+)
+
+from ksi_pipeline.core.schemas import SPACE_TABLES
+from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
+from ksi_pipeline.defs.steps.build import (
+    dbt_environment,
+    dbt_executable,
+    mark_built,
+    mart_row_counts,
+    plan_build,
+    prepare_manifest,
+)
+from ksi_pipeline.defs.workspace import Workspace
+
+FULL_REFRESH = "ksi/full_refresh"
+WRITER_POOL = "duckdb_writer"
+
+# Sources that are columns of another asset's work rather than assets of their own.
+_SOURCE_ASSETS = {
+    **dict.fromkeys(SPACE_TABLES, "space_model"),
+    "site_open_spans": "site_hours",
+    "affected_hours": "site_hours",
+    "quarantine": "ticket_hours",
+}
+
+
+class _Translator(DagsterDbtTranslator):
+    """Names assets after their models, groups them by layer, and ties sources to our assets."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        name = dbt_resource_props["name"]
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey(_SOURCE_ASSETS.get(name, name))
+        return dg.AssetKey(name)
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        folders = dbt_resource_props["fqn"][1:-1]
+        return str(folders[0]) if folders else None
+
+
+def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
+    """Make the assets of the dbt project.
+
+    One dbt process builds what the affected hours ask for. When no hour was touched since the
+    last build, dbt is not started and nothing is materialised.
+    """
+    manifest = prepare_manifest(project_dir)
+    translator = _Translator(
+        settings=DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+    )
+
+    @dbt_assets(
+        manifest=manifest,
+        name="dbt_marts",
+        dagster_dbt_translator=translator,
+        pool=WRITER_POOL,
+    )
+    def marts(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[Any]:
+        full_refresh = context.run.tags.get(FULL_REFRESH) == "true"
+        with no_retry_on_permanent_errors(context):
+            plan = plan_build(workspace, full_refresh=full_refresh)
+        if plan is None:
+            context.log.info("No hour was touched since the last build; dbt was not started.")
+            return
+        context.log.info("Building %d affected unit-hours.", plan.unit_hours)
+        dbt = DbtCliResource(
+            project_dir=str(project_dir),
+            profiles_dir=str(project_dir),
+            dbt_executable=dbt_executable(),
+        )
+        arguments = ["build", *(["--full-refresh"] if full_refresh else [])]
+        arguments += ["--exclude-resource-type", "unit_test"]
+        workspace.progress("dbt build", 0.0)
+        with dbt_environment(workspace):
+            events = list(dbt.cli(arguments, context=context).stream())
+        mark_built(workspace, plan)
+        yield from _with_row_counts(events, mart_row_counts(workspace))
+
+    return marts
+
+
+def mart_names(project_dir: Path) -> list[str]:
+    """Give the names of the marts in the project's manifest."""
+    nodes = json.loads(prepare_manifest(project_dir).read_text())["nodes"].values()
+    return sorted(
+        node["name"]
+        for node in nodes
+        if node["resource_type"] == "model" and node["fqn"][1] == "marts"
+    )
+
+
+def _with_row_counts(events: list[Any], counts: Mapping[str, int]) -> Iterator[Any]:
+    for event in events:
+        name = getattr(event, "output_name", None)
+        if isinstance(event, dg.Output) and name in counts:
+            yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
+        else:
+            yield event

@@ -1,0 +1,108 @@
+"""Runs the main job in this process: what the schedule does, by hand."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from datetime import date
+from io import StringIO
+from typing import Any
+
+import dagster as dg
+
+from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
+from ksi_pipeline.defs.dbt import FULL_REFRESH
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one run did.
+
+    Attributes:
+        run_id: under which the Dagster UI shows it.
+        failures: one message for each step that failed, with its code first.
+        warnings: checks that did not pass; the run went on.
+        figures: metadata of the assets, by asset name.
+    """
+
+    run_id: str
+    failures: list[str]
+    warnings: list[str] = field(default_factory=list)
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every step succeeded."""
+        return not self.failures
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether everything was already there."""
+        return self.is_success and not any(self.number(*name) for name in _SIGNS_OF_CHANGE)
+
+    def number(self, asset: str, name: str) -> int:
+        """Give one figure, 0 where the asset did not report it."""
+        return int(self.figures.get(asset, {}).get(name, 0) or 0)
+
+
+_SIGNS_OF_CHANGE = (
+    ("tracklets", "chunks_decoded"),
+    ("tracklets", "deliveries_taken"),
+    ("hourly_tickets", "new_answers"),
+    ("ticket_hours", "rows_loaded"),
+    ("visits", "days_counted"),
+    ("published_snapshot", "is_new"),
+)
+
+
+def run_main_job(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    first: date,
+    last: date,
+    *,
+    full_refresh: bool = False,
+) -> RunReport:
+    """Run the main job for the UTC days first to last, both included, as one run."""
+    job = definitions.resolve_job_def("main_job")
+    tags = {
+        RANGE_START: first.isoformat(),
+        RANGE_END: last.isoformat(),
+        FULL_REFRESH: "true" if full_refresh else "false",
+    }
+    # Dagster also warns of every dbt check that did not run because dbt had nothing to build.
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    # dbt's lines go to its own log; here they would break the progress bar.
+    with redirect_stdout(StringIO()):
+        result = job.execute_in_process(
+            instance=instance, run_config=_QUIET, raise_on_error=False, tags=tags
+        )
+    figures: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        values = {name: value.value for name, value in materialization.metadata.items()}
+        figures[materialization.asset_key.to_user_string()] = values
+    return RunReport(
+        run_id=result.run_id,
+        failures=[_failure(event) for event in result.all_events if event.is_step_failure],
+        warnings=[
+            _warning(event) for event in result.get_asset_check_evaluations() if not event.passed
+        ],
+        figures=figures,
+    )
+
+
+def _failure(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    said = failure.user_failure_data
+    if said is not None and said.description:
+        return said.description
+    error = failure.error
+    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+
+
+def _warning(check: dg.AssetCheckEvaluation) -> str:
+    said = "; ".join(str(value.value) for value in check.metadata.values())
+    return f"{check.check_name}: {said or 'did not pass'}"

@@ -1,0 +1,143 @@
+"""The build of the marts: what dbt has to compute, dbt's environment, and publishing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
+from ksi_pipeline.store.snapshot import Snapshot, publish
+from ksi_pipeline.store.store import Change
+
+_BUILT, _PUBLISHED = "marts built up to", "marts published up to"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What the next build has to compute.
+
+    Attributes:
+        up_to_seq: affected hours after this one belong to a later build.
+        unit_hours: how many unit-hours are affected.
+    """
+
+    up_to_seq: int
+    unit_hours: int
+
+
+def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
+    """Register the lake and say what to build; None when no hour was touched since the last."""
+    store = workspace.store
+    seq = pending_seq(store)
+    if full_refresh and seq is None:
+        seq = int(store.ledger.inputs_of(_PUBLISHED) or 0)
+    if seq is None:
+        return None
+    count = register_lake(
+        store, up_to_seq=seq, all_hours=full_refresh, memory_limit=workspace.memory_limit
+    )
+    return BuildPlan(seq, count)
+
+
+def mark_built(workspace: Workspace, plan: BuildPlan) -> None:
+    """Note that the build database holds the marts up to the plan's sequence."""
+    # A full refresh may repeat a sequence; forgetting the publication makes it publish again.
+    workspace.store.commit(Change(steps={_BUILT: str(plan.up_to_seq)}, dropped_steps=[_PUBLISHED]))
+
+
+def publish_marts(workspace: Workspace) -> Snapshot | None:
+    """Publish what was built; None when readers already have it."""
+    ledger = workspace.store.ledger
+    built, published = ledger.inputs_of(_BUILT), ledger.inputs_of(_PUBLISHED)
+    if built is None or built == published:
+        return None
+    snapshot = publish(workspace.store, up_to_seq=int(built), memory_limit=workspace.memory_limit)
+    workspace.store.commit(Change(steps={_PUBLISHED: built}))
+    return snapshot
+
+
+def mart_row_counts(workspace: Workspace) -> dict[str, int]:
+    """Count the rows of every table of the build database, by name."""
+    with open_duckdb(workspace.home.build_db, workspace.memory_limit) as connection:
+        names = connection.execute(
+            "select table_schema, table_name from information_schema.tables "
+            "where table_schema = 'marts' order by all"
+        ).fetchall()
+        return {name: _count(connection, f"{schema}.{name}") for schema, name in names}
+
+
+@contextmanager
+def dbt_environment(workspace: Workspace) -> Iterator[None]:
+    """Tell the dbt process where the build database is; profiles.yml reads these."""
+    told = {
+        "KSI_BUILD_DB": str(workspace.home.build_db),
+        "KSI_DUCKDB_MEMORY_LIMIT": workspace.memory_limit,
+        "KSI_DBT_THREADS": str(workspace.dbt_threads),
+        "DO_NOT_TRACK": "1",
+    }
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def prepare_manifest(project_dir: Path) -> Path:
+    """Give dbt's manifest, parsed anew only when a file of the project is newer than it.
+
+    Raises:
+        ConfigError: the folder holds no dbt project, or dbt cannot parse it.
+    """
+    manifest = project_dir / "target" / "manifest.json"
+    sources = [
+        path
+        for folder in ("models", "macros", "tests", "seeds")
+        for path in (project_dir / folder).rglob("*")
+        if path.is_file()
+    ] + [project_dir / "dbt_project.yml"]
+    if not (project_dir / "dbt_project.yml").exists():
+        raise ConfigError(
+            f"{project_dir} holds no dbt_project.yml. Set KSI_DBT_PROJECT_DIR to the folder that "
+            "does.",
+            code="E_DBT_PROJECT",
+        )
+    newest = max(path.stat().st_mtime for path in sources)
+    if manifest.exists() and manifest.stat().st_mtime >= newest:
+        return manifest
+    done = subprocess.run(
+        [dbt_executable(), "--quiet", "parse", "--no-partial-parse"],
+        cwd=project_dir,
+        env={**os.environ, "DBT_PROFILES_DIR": str(project_dir), "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(
+            f"dbt cannot parse the project in {project_dir}:\n{done.stdout}{done.stderr}",
+            code="E_DBT_PROJECT",
+        )
+    manifest.touch()
+    return manifest
+
+
+def dbt_executable() -> str:
+    """Give the dbt that is installed beside this Python, whatever the PATH says."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = connection.execute(f"select count(*) from {table}").fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,32 @@
+"""Feed coverage: what each answer, or its failure, says about the hours it was asked for."""
+
+import pyarrow as pa
+
+from ksi_pipeline.core.feed_coverage import needed_coverage
+from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.defs.steps.touched import hours_in, spans_of
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.space.load import Space
+from ksi_pipeline.store.store import Change
+
+
+def add_coverage(
+    workspace: Workspace, change: Change, space: Space, coverage: pa.Table, source: str
+) -> None:
+    """Append what is new in feed coverage, and touch the unit-hours it speaks about."""
+    store = workspace.store
+    existing = store.read("coverage", prefix="answer:")
+    existing = pa.concat_tables([existing, store.read("coverage", prefix="refused:")])
+    needed = needed_coverage(
+        coverage, existing, final_after=workspace.final_after, zone=space.file.site.zone_info
+    )
+    if needed.num_rows == 0:
+        return
+    store.replace(change, "coverage", needed.cast(DATASETS["coverage"]), source=source)
+    for row, span in zip(needed.to_pylist(), spans_of(needed), strict=True):
+        units = {
+            link.unit
+            for link in space.file.links
+            if (link.connector, link.ext_ref_code) == (row["source_id"], row["key"])
+        }
+        change.affect(hours_in(space, units, [span]))

@@ -1,0 +1,161 @@
+"""Asking the ticket feeds, and keeping their answers as they were sent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ksi_pipeline.connectors.base import Connector
+from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.connectors.hourly_api import hourly_windows
+from ksi_pipeline.connectors.registry import make_connector
+from ksi_pipeline.core.errors import ConfigError, KsiError
+from ksi_pipeline.core.feed_coverage import refused_coverage
+from ksi_pipeline.core.time import Window, hour_start_utc
+from ksi_pipeline.defs.steps.coverage import add_coverage
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.space.load import Space
+from ksi_pipeline.store.raw import RawAnswer, keep_raw
+from ksi_pipeline.store.store import Change, to_us
+
+
+@dataclass(slots=True)
+class PullReport:
+    """What asking the connectors gave.
+
+    Attributes:
+        failed: for each connector that failed, its code and message.
+    """
+
+    answer_count: int = 0
+    new_count: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+
+def pull_answers(workspace: Workspace, window: Window, only: str | None = None) -> PullReport:
+    """Ask every active connector for a window, cut to the hours that are over.
+
+    A connector that fails leaves its hours refused and the others alone.
+
+    Args:
+        workspace: the data home.
+        window: any window; each site asks for the local hours that start in it.
+        only: ask only this connector.
+
+    Raises:
+        ConfigError: connectors.yaml is wrong, or has no connector `only`.
+    """
+    report = PullReport()
+    spaces = workspace.spaces()
+    for config in _asked(workspace, only):
+        try:
+            config.require_active()
+            connector = make_connector(config, workspace.secrets, workspace.clock)
+        except ConfigError as error:
+            _note_failure(report, config.id, error)
+            continue
+        for space in spaces:
+            if config.id in report.failed:
+                break
+            _pull_site(workspace, report, connector, config, space, window)
+    return report
+
+
+def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
+    configs = load_connectors(workspace.home.connectors)
+    if only is not None and only not in {config.id for config in configs}:
+        known = ", ".join(config.id for config in configs) or "none"
+        raise ConfigError(
+            f"There is no connector {only!r} in {workspace.home.connectors} (it has: {known}). "
+            "Correct the name, or add the connector.",
+            code="E_UNKNOWN_CONNECTOR",
+        )
+    for config in configs:
+        if config.id == only or (only is None and config.active):
+            yield config
+
+
+def _pull_site(
+    workspace: Workspace,
+    report: PullReport,
+    connector: Connector,
+    config: ConnectorConfig,
+    space: Space,
+    window: Window,
+) -> None:
+    zone = space.file.site.zone_info
+    asked = _over(window, workspace.clock(), zone)
+    if asked is None:
+        return
+    for part in hourly_windows(asked, zone, timedelta(days=config.longest_window_days)):
+        codes = _codes(space, config.id, part)
+        if not codes:
+            continue
+        workspace.progress(
+            f"tickets {config.id} {part.start:%Y-%m-%d}",
+            (part.start - asked.start) / (asked.end - asked.start),
+        )
+        try:
+            answers = connector.fetch(part, codes, zone)
+        except KsiError as error:
+            _note_failure(report, config.id, error)
+            _cover_refused(workspace, space, config.id, codes, part, error)
+            return
+        for answer in answers:
+            raw = RawAnswer(
+                connector_id=answer.connector_id,
+                site_id=space.site_id,
+                window=answer.window,
+                codes=answer.codes,
+                url=answer.url,
+                body=answer.body,
+                sha256=answer.sha256,
+                fetched_at_utc=answer.fetched_at_utc,
+            )
+            report.answer_count += 1
+            report.new_count += keep_raw(workspace.store, raw, workspace.final_after)
+
+
+def _over(window: Window, now: datetime, zone: ZoneInfo) -> Window | None:
+    """Cut a window to the local hours that are over: an hour still running is nobody's total."""
+    end = min(window.end, hour_start_utc(now, zone))
+    return Window(window.start, end) if window.start < end else None
+
+
+def _codes(space: Space, connector_id: str, window: Window) -> tuple[str, ...]:
+    """Give the codes of a connector that are linked to units at some time in a window."""
+    codes = set()
+    for link in space.file.links:
+        start, end = space.instant(link.valid_from), space.instant(link.valid_to)
+        begins = start is None or start < window.end
+        if link.connector == connector_id and begins and (end is None or end > window.start):
+            codes.add(link.ext_ref_code)
+    return tuple(sorted(codes))
+
+
+def _note_failure(report: PullReport, connector_id: str, error: KsiError) -> None:
+    report.failed[connector_id] = f"{error.code}: {error}"
+    report.messages.append(f"{error.code}: {error}")
+
+
+def _cover_refused(
+    workspace: Workspace,
+    space: Space,
+    connector_id: str,
+    codes: tuple[str, ...],
+    window: Window,
+    error: KsiError,
+) -> None:
+    change = Change(cause=f"feed {connector_id} failed")
+    refused = refused_coverage(
+        connector_id,
+        codes,
+        window,
+        reason_code=error.code,
+        fetched_at_utc=workspace.clock(),
+    )
+    source = f"refused:{connector_id}/{space.site_id}/{to_us(workspace.clock())}"
+    add_coverage(workspace, change, space, refused, source)
+    if change.adds:
+        workspace.store.commit(change)

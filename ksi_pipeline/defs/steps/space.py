@@ -1,0 +1,38 @@
+"""Space files into dimension tables."""
+
+from ksi_pipeline.core.schemas import SPACE_TABLES
+from ksi_pipeline.defs.steps.touched import units_of
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.space.load import Space
+from ksi_pipeline.space.tables import space_tables
+from ksi_pipeline.store.store import Change
+
+
+def load_spaces(workspace: Workspace) -> dict[str, int]:
+    """Bring the dimension tables up to date with the space files.
+
+    A changed file touches every hour of its site: links, validity and roles may all differ.
+
+    Returns:
+        Rows of each table over all sites.
+    """
+    for space in workspace.spaces():
+        _load_one(workspace, space)
+    return {name: workspace.store.read(name).num_rows for name in SPACE_TABLES}
+
+
+def _load_one(workspace: Workspace, space: Space) -> None:
+    store, source = workspace.store, f"space:{space.site_id}"
+    change = Change(cause=f"space model {space.version}")
+    units = set(units_of(space)) | {
+        row["unit_id"] for row in store.read("space_unit", source=source).to_pylist()
+    }
+    changed = [
+        store.replace(change, name, table, source=source)
+        for name, table in space_tables(space).items()
+    ]
+    if any(changed):
+        calendar = store.read("site_hours", source=f"calendar:{space.site_id}")
+        hours = calendar["hour_start_utc"].to_pylist()
+        change.affect((space.site_id, unit_id, hour) for hour in hours for unit_id in units)
+        store.commit(change)

@@ -1,0 +1,104 @@
+"""Turning named video files of one camera into tracklets, outside any data home."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.space.load import Space, camera_version
+from video_ingest.chunks import list_chunks, parse_start
+from video_ingest.contract import CameraSpec
+from video_ingest.detectors import make_detector
+from video_ingest.ingest import ChunkResult, ingest_many, merge_results
+from video_ingest.tables import write_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFiles:
+    """What the files gave.
+
+    Attributes:
+        problems: one message for each file that could not be read.
+    """
+
+    chunk_count: int
+    frames_decoded: int
+    frames_sampled: int
+    tracklet_count: int
+    point_count: int
+    observed_s: float
+    problems: list[str]
+
+    def summary(self) -> dict[str, Any]:
+        """Give the figures by name."""
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "problems"}
+        return {**values, "observed_s": round(self.observed_s, 3), "unreadable": len(self.problems)}
+
+
+def ingest_files(
+    paths: Sequence[Path],
+    space: Space,
+    camera_id: str,
+    start: str | None,
+    detector: str,
+    model: Path | None,
+    sample_hz: float,
+    out_dir: Path,
+    progress: Callable[[str, float], None],
+) -> VideoFiles:
+    """Ingest files in order and write tracklet_points, tracklets and coverage to `out_dir`.
+
+    Raises:
+        VideoError: a start time cannot be read, or the detector cannot start.
+        ConfigError: the camera is not in the space file at the time of the first file.
+    """
+    first = parse_start(start) if start else None
+    chunks = list_chunks(paths, space.site_id, camera_id, first)
+    spec = camera_spec(space, camera_id, chunks[0].start_utc)
+    results: list[ChunkResult] = []
+
+    def tell(done_s: float, expected_s: float) -> None:
+        share = done_s / expected_s if expected_s else 0.0
+        progress(
+            f"decoding {len(results) + 1} of {len(chunks)}", (len(results) + share) / len(chunks)
+        )
+
+    for result in ingest_many(
+        chunks, spec, make_detector(detector, model), sample_hz=sample_hz, progress=tell
+    ):
+        results.append(result)
+    tables = merge_results(results)
+    write_outputs(out_dir, tables)
+    return VideoFiles(
+        chunk_count=len(results),
+        frames_decoded=sum(result.decoded_frames for result in results),
+        frames_sampled=sum(result.sampled_frames for result in results),
+        tracklet_count=tables.tracklets.num_rows,
+        point_count=tables.points.num_rows,
+        observed_s=sum(tables.coverage["observed_s"].to_pylist()),
+        problems=[f"{r.problem.code}: {r.problem}" for r in results if r.problem],
+    )
+
+
+def camera_spec(space: Space, camera_id: str, instant: datetime) -> CameraSpec:
+    """Give a camera as plain values, as it holds at an instant.
+
+    Raises:
+        ConfigError: E_UNKNOWN_CAMERA, the space file has no such camera then.
+    """
+    camera = space.camera_at(camera_id, instant)
+    if camera is None:
+        raise ConfigError(
+            f"{space.name} has no camera {camera_id!r} that holds at "
+            f"{instant.astimezone(UTC).isoformat()}. Add it, or correct its 'from' and 'to'.",
+            code="E_UNKNOWN_CAMERA",
+        )
+    return CameraSpec(
+        site_id=space.site_id,
+        camera_id=camera_id,
+        homography=tuple(camera.homography),
+        clock_offset_s=camera.clock_offset_s,
+        version=camera_version(camera),
+    )

@@ -1,0 +1,71 @@
+"""Assets that bring tickets in."""
+
+import dagster as dg
+
+from ksi_pipeline.defs.failures import RETRIES, no_retry_on_permanent_errors
+from ksi_pipeline.defs.partitions import DAYS, SINGLE_RUN, days_of, window_of
+from ksi_pipeline.defs.space import space_model
+from ksi_pipeline.defs.steps.parse import parse_answers
+from ksi_pipeline.defs.steps.pull import pull_answers
+from ksi_pipeline.defs.workspace import Workspace
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds={"python", "json"},
+    partitions_def=DAYS,
+    backfill_policy=SINGLE_RUN,
+    deps=[space_model],
+    check_specs=[dg.AssetCheckSpec("every_connector_answered", asset="hourly_tickets")],
+    retry_policy=RETRIES,
+)
+def hourly_tickets(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> dg.MaterializeResult:
+    """Answers of the ticket feeds exactly as they were sent, with their hash.
+
+    One connector that fails fails its check and leaves its hours uncovered; the others go on.
+    """
+    with no_retry_on_permanent_errors(context):
+        pulled = pull_answers(workspace, window_of(*days_of(context)))
+    for message in pulled.messages:
+        context.log.error(message)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": pulled.answer_count,
+            "new_answers": pulled.new_count,
+            "failed_connectors": len(pulled.failed),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_connector_answered",
+                passed=not pulled.failed,
+                metadata=dict(pulled.failed),
+            )
+        ],
+    )
+
+
+@dg.asset(group_name="ingest", kinds={"python", "parquet"}, deps=[hourly_tickets, space_model])
+def ticket_hours(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> dg.MaterializeResult:
+    """Tickets by code and hour, every revision kept.
+
+    Grain: one row per revision of a code's hour. Rows that cannot be used are in quarantine with
+    a reason; rows in = loaded + unchanged + quarantined.
+    """
+    with no_retry_on_permanent_errors(context):
+        parsed = parse_answers(workspace)
+    for message in parsed.messages:
+        context.log.warning(message)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": parsed.total_rows,
+            "rows_in": parsed.rows_in,
+            "rows_loaded": parsed.rows_loaded,
+            "rows_unchanged": parsed.rows_unchanged,
+            "rows_quarantined": parsed.rows_quarantined,
+            "rows_unmatched": parsed.rows_unmatched,
+        }
+    )

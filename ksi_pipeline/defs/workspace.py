@@ -1,0 +1,86 @@
+"""Everything a step needs, made once by definitions.py from the settings and passed in."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.space.load import Space, load_space
+from ksi_pipeline.store.layout import DataHome
+from ksi_pipeline.store.store import Store
+
+Progress = Callable[[str, float], None]
+
+
+def no_progress(_what: str, _share: float) -> None:
+    """Show nothing."""
+
+
+def now_utc() -> datetime:
+    """Read the wall clock; steps take it as a value, so that tests can set it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSettings:
+    """How chunks are turned into tracklets.
+
+    Attributes:
+        detector: motion or openvino.
+        model: weights of the detector; null for motion.
+        sample_hz: frames looked at for each second of video.
+    """
+
+    detector: str = "motion"
+    model: Path | None = None
+    sample_hz: float = 5.0
+
+
+@dataclass(slots=True)
+class Workspace:
+    """One data home with its ledger, and how to work on it.
+
+    Attributes:
+        secrets: gives the value of a secret by its name, or None; the only way to a token.
+        final_after: how long after its end an hour of tickets can still change.
+        progress: told what is being done and which share of it, between 0 and 1.
+    """
+
+    store: Store
+    dbt_project_dir: Path
+    secrets: Callable[[str], str | None]
+    video: VideoSettings = field(default_factory=VideoSettings)
+    clock: Callable[[], datetime] = now_utc
+    final_after: timedelta = timedelta(hours=72)
+    memory_limit: str = "4GB"
+    dbt_threads: int = 2
+    progress: Progress = no_progress
+
+    @property
+    def home(self) -> DataHome:
+        """Paths of the data home."""
+        return self.store.home
+
+    def spaces(self) -> list[Space]:
+        """Load every space file, ordered by site.
+
+        Raises:
+            ConfigError: a file is wrong, or two files describe one site.
+        """
+        spaces = [load_space(path) for path in sorted(self.home.spaces.glob("*.yaml"))]
+        for space in spaces:
+            twins = [other.name for other in spaces if other.site_id == space.site_id]
+            if len(twins) > 1:
+                raise ConfigError(
+                    f"Site {space.site_id!r} is described by {', '.join(twins)}. Keep one file "
+                    "for each site; what changes over time goes into 'from' and 'to' dates.",
+                    code="E_SPACE",
+                )
+        return sorted(spaces, key=lambda space: space.site_id)
+
+
+def digest(*parts: object) -> str:
+    """Hash what a step depends on, so that it is done again only when that changes."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

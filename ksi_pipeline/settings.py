@@ -1,0 +1,60 @@
+"""Settings: the only reader of environment variables.
+
+Each setting is an environment variable with the prefix KSI_; docs/reference/settings.md lists them.
+Secrets are named in connectors.yaml and looked up here; their values never enter a setting object,
+so that printing the settings shows none.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """What a run can be told; everything has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="KSI_", extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Data home: inboxes, lake, ledger, build database and published snapshots.",
+    )
+    dagster_home: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DAGSTER_HOME", "dagster_home"),
+        description="Folder of the Dagster instance; the default is `dagster` in the data home.",
+    )
+    ledger_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="SQLAlchemy URL of the ledger; the default is SQLite in the data home.",
+    )
+    detector: Literal["motion", "openvino"] = Field(
+        default="motion", description="Detector for video chunks; motion needs no weights."
+    )
+    model: Path | None = Field(
+        default=None, description="Weights of the detector: a .xml file or the folder that has one."
+    )
+    sample_hz: float = Field(
+        default=5.0, gt=0, le=60, description="Frames looked at for each second of video."
+    )
+    final_after_h: float = Field(
+        default=72.0, ge=0, description="Hours after which tickets of an hour no longer change."
+    )
+    duckdb_memory_limit: str = Field(
+        default="4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit in a build."
+    )
+    dbt_threads: int = Field(default=2, ge=1, description="Models that dbt builds at once.")
+    dbt_project_dir: Path = Field(
+        default=REPOSITORY / "dbt_project", description="Folder of the dbt project."
+    )
+
+
+def secret(name: str) -> str | None:
+    """Look up a secret by the name of its environment variable; None when it is not set."""
+    return os.environ.get(name) or None

@@ -1,0 +1,1 @@
+"""The only room that knows paths: lake files, ledger, build database, published snapshots."""

@@ -1,0 +1,151 @@
+"""The schema `lake` of the build database: exactly what the ledger says counts, nothing globbed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from sqlalchemy import func, select
+
+from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS, LEDGER_VIEWS
+from ksi_pipeline.core.schemas import QUARANTINE as QUARANTINE_SCHEMA
+from ksi_pipeline.store.store import Store
+from ksi_pipeline.store.tables import AFFECTED_HOURS as AFFECTED_TABLE
+from ksi_pipeline.store.tables import QUARANTINE
+
+# A tracklet that goes on into the next chunk has a row in both; the later one says all.
+_LATEST_TRACKLET = (
+    " qualify row_number() over (partition by site_id, tracklet_id"
+    " order by last_utc desc, sample_count desc) = 1"
+)
+
+
+@contextmanager
+def open_duckdb(path: Path, memory_limit: str = "4GB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB file for writing, in UTC and with bounded memory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spill = path.parent / "spill"
+    connection = duckdb.connect(str(path))
+    try:
+        connection.execute(f"set memory_limit = '{memory_limit}'")
+        connection.execute(f"set temp_directory = '{_quoted(spill)}'")
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def pending_seq(store: Store) -> int | None:
+    """Give the newest affected hour that no build has consumed, or None when all are."""
+    query = select(func.max(AFFECTED_TABLE.c.seq).label("seq"))
+    rows = store.ledger.rows(query.where(AFFECTED_TABLE.c.build_id.is_(None)))
+    seq = rows[0]["seq"]
+    return None if seq is None else int(seq)
+
+
+def register_lake(store: Store, *, up_to_seq: int, all_hours: bool, memory_limit: str) -> int:
+    """Point the views of schema `lake` at the files that count now.
+
+    Args:
+        store: the data home.
+        up_to_seq: affected hours after this one belong to a later build.
+        all_hours: a full refresh; every hour of the calendar counts as affected.
+        memory_limit: DuckDB's limit, e.g. 4GB.
+
+    Returns:
+        How many distinct unit-hours the build has to compute.
+    """
+    with open_duckdb(store.home.build_db, memory_limit) as connection:
+        connection.execute("create schema if not exists lake")
+        for dataset, schema in DATASETS.items():
+            paths = [store.absolute(row) for row in store.ledger.live_files(dataset)]
+            _point(connection, dataset, schema, paths)
+        _ledger_table(connection, "quarantine", _quarantine(store))
+        affected = _every_hour(store) if all_hours else _pending_hours(store, up_to_seq)
+        _ledger_table(connection, "affected_hours", affected)
+        count = connection.execute(
+            "select count(*) from (select distinct site_id, unit_id, hour_start_utc "
+            "from lake.affected_hours)"
+        ).fetchone()
+    return int(count[0]) if count else 0
+
+
+def _point(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, paths: list[Path]
+) -> None:
+    if not paths:
+        _drop(connection, name)
+        _empty_table(connection, name, schema)
+        return
+    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+    only = _LATEST_TRACKLET if name == "tracklets" else ""
+    _drop(connection, name)
+    connection.execute(
+        f"create view lake.{name} as select {', '.join(schema.names)} "
+        f"from read_parquet([{listed}], union_by_name = true){only}"
+    )
+
+
+def _ledger_table(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    _drop(connection, name)
+    connection.register("incoming", table)
+    connection.execute(f"create table lake.{name} as select * from incoming")
+    connection.unregister("incoming")
+
+
+def _empty_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
+    _ledger_table(connection, name, schema.empty_table())
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    kind = connection.execute(
+        "select table_type from information_schema.tables "
+        "where table_schema = 'lake' and table_name = ?",
+        [name],
+    ).fetchone()
+    if kind:
+        connection.execute(f"drop {'view' if kind[0] == 'VIEW' else 'table'} lake.{name}")
+
+
+def _pending_hours(store: Store, up_to_seq: int) -> pa.Table:
+    rows = store.ledger.rows(
+        select(AFFECTED_TABLE)
+        .where(AFFECTED_TABLE.c.build_id.is_(None), AFFECTED_TABLE.c.seq <= up_to_seq)
+        .order_by(AFFECTED_TABLE.c.seq)
+    )
+    return _instants([{n: row[n] for n in AFFECTED_HOURS.names} for row in rows], AFFECTED_HOURS)
+
+
+def _every_hour(store: Store) -> pa.Table:
+    hours = store.read("site_hours", columns=["site_id", "hour_start_utc"]).to_pylist()
+    units = store.read("space_unit", columns=["site_id", "unit_id"]).to_pylist()
+    by_site: dict[str, list[str]] = {}
+    for unit in units:
+        by_site.setdefault(unit["site_id"], ["_common"]).append(unit["unit_id"])
+    rows = [
+        {**hour, "unit_id": unit_id, "cause": "full_refresh", "seq": 0}
+        for hour in hours
+        for unit_id in by_site.get(hour["site_id"], ["_common"])
+    ]
+    return pa.Table.from_pylist(rows, schema=AFFECTED_HOURS)
+
+
+def _quarantine(store: Store) -> pa.Table:
+    rows = store.ledger.rows(select(QUARANTINE).order_by(QUARANTINE.c.quarantine_id))
+    names = LEDGER_VIEWS["quarantine"].names
+    return _instants([{name: row[name] for name in names} for row in rows], QUARANTINE_SCHEMA)
+
+
+def _instants(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+    """Build a table whose instants are given in microseconds since the epoch."""
+    columns = []
+    for column in schema:
+        values = [row[column.name] for row in rows]
+        kind = pa.int64() if pa.types.is_timestamp(column.type) else column.type
+        columns.append(pa.array(values, kind).cast(column.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "''")

@@ -1,0 +1,93 @@
+"""The ledger: what was seen and done, in one database transaction per change.
+
+SQLite in WAL mode by default; any SQLAlchemy URL works where several machines share the work.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, create_engine, event, select
+
+from ksi_pipeline.store.tables import CHUNKS, FETCHES, FILES, METADATA, STEPS
+
+Row = Mapping[str, Any]
+
+
+class Ledger:
+    """A thin face on the ledger's tables: read rows, or write inside `transaction()`."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to the ledger and create its tables where they are missing."""
+        self.engine = _engine(url)
+        METADATA.create_all(self.engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a write transaction; it commits when the block ends without an error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def rows(self, query: Select[Any]) -> list[Row]:
+        """Run a query and give its rows as mappings, in order."""
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def live_files(
+        self,
+        dataset: str,
+        *,
+        source: str | None = None,
+        prefix: str | None = None,
+        partition: str | None = None,
+    ) -> list[Row]:
+        """Give the files of a dataset that count, oldest first."""
+        query = select(FILES).where(FILES.c.dataset == dataset, FILES.c.is_live)
+        if source is not None:
+            query = query.where(FILES.c.source == source)
+        if prefix is not None:
+            query = query.where(FILES.c.source.startswith(prefix, autoescape=True))
+        if partition is not None:
+            query = query.where(FILES.c.partition == partition)
+        return self.rows(query.order_by(FILES.c.file_id))
+
+    def chunk(self, chunk_id: str) -> Row | None:
+        """Give the ledger row of a chunk, or None when it was never seen."""
+        rows = self.rows(select(CHUNKS).where(CHUNKS.c.chunk_id == chunk_id))
+        return rows[0] if rows else None
+
+    def inputs_of(self, step: str) -> str | None:
+        """Give the hash of the inputs that a step was last done with, or None."""
+        rows = self.rows(select(STEPS).where(STEPS.c.step == step))
+        return rows[0]["inputs_hash"] if rows else None
+
+    def steps(self, prefix: str) -> list[str]:
+        """Give the names of the steps done that begin with a prefix."""
+        rows = self.rows(
+            select(STEPS.c.step).where(STEPS.c.step.startswith(prefix, autoescape=True))
+        )
+        return [row["step"] for row in rows]
+
+    def unparsed_fetches(self) -> list[Row]:
+        """Give the answers that are stored and not yet parsed, in the order they came."""
+        query = select(FETCHES).where(~FETCHES.c.is_parsed)
+        return self.rows(query.order_by(FETCHES.c.fetched_at_utc, FETCHES.c.fetch_id))
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late: two writers that first read would deadlock.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

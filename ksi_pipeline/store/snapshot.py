@@ -1,0 +1,162 @@
+"""Publishing: a finished build becomes a new numbered snapshot that readers switch to in one step.
+
+`published/ksi-<n>.duckdb` behind `published/current.duckdb`, and the same tables as Parquet under
+`published/marts-<n>/` behind `published/marts`. A reader never blocks a build, and a build never
+blocks a reader. Snapshots are written in DuckDB's 1.2 format, so that older clients open them.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import Update, insert, select, update
+
+from ksi_pipeline.store.files import point_symlink, sync, write_atomically
+from ksi_pipeline.store.lake_views import open_duckdb
+from ksi_pipeline.store.ledger import Row
+from ksi_pipeline.store.store import Store
+from ksi_pipeline.store.tables import AFFECTED_HOURS, BUILDS
+
+STORAGE_VERSION = "v1.2.0"
+KEPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What readers see now.
+
+    Attributes:
+        row_counts: rows of each mart, by name.
+        is_new: false when the build gave exactly what was already published.
+    """
+
+    number: int
+    row_counts: dict[str, int]
+    is_new: bool
+
+
+def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
+    """Publish the marts of the build database, then mark the hours they used as consumed.
+
+    Killed before the end, the next run repeats it: hours stay pending until readers can see them.
+    """
+    published = store.home.published
+    published.mkdir(parents=True, exist_ok=True)
+    latest = _latest(store)
+    number = _next_number(published, latest)
+    folder, database = published / f"marts-{number}", published / f"ksi-{number}.duckdb"
+    counts = _write_marts(store.home.build_db, folder, memory_limit)
+    content = _content_hash(folder, sorted(counts))
+    if latest and latest["content_sha256"] == content and store.home.current_db.exists():
+        shutil.rmtree(folder)
+        _consume(store, int(latest["build_id"]), up_to_seq)
+        return Snapshot(int(latest["build_id"]), counts, is_new=False)
+    _write_manifest(folder, number, counts)
+    write_atomically(database, lambda temporary: _write_database(temporary, folder, counts))
+    point_symlink(store.home.current_marts, folder)
+    point_symlink(store.home.current_db, database)
+    _record(store, number, up_to_seq, content)
+    _forget_old(published, number)
+    return Snapshot(number, counts, is_new=True)
+
+
+def _latest(store: Store) -> Row | None:
+    rows = store.ledger.rows(select(BUILDS).order_by(BUILDS.c.build_id.desc()).limit(1))
+    return rows[0] if rows else None
+
+
+def _next_number(published: Path, latest: Row | None) -> int:
+    """Number after everything on disk: a killed publish may have left a snapshot readers use."""
+    taken = [int(path.stem.rpartition("-")[2]) for path in published.glob("ksi-*.duckdb")]
+    taken += [int(path.name.rpartition("-")[2]) for path in published.glob("marts-*")]
+    return max([int(latest["build_id"]) if latest else 0, *taken]) + 1
+
+
+def _write_marts(build_db: Path, folder: Path, memory_limit: str) -> dict[str, int]:
+    folder.mkdir(parents=True)
+    counts: dict[str, int] = {}
+    with open_duckdb(build_db, memory_limit) as connection:
+        marts = [
+            str(row[0])
+            for row in connection.execute(
+                "select table_name from information_schema.tables "
+                "where table_schema = 'marts' order by table_name"
+            ).fetchall()
+        ]
+        for mart in marts:
+            path = str(folder / f"{mart}.parquet").replace("'", "''")
+            # Every row's order is its columns from the left: keys come first in each mart.
+            connection.execute(
+                f"copy (select * from marts.{mart} order by all) to '{path}' "
+                "(format parquet, compression zstd)"
+            )
+            found = connection.execute(f"select count(*) from marts.{mart}").fetchone()
+            counts[mart] = int(found[0]) if found else 0
+            sync(folder / f"{mart}.parquet")
+    return counts
+
+
+def _content_hash(folder: Path, marts: list[str]) -> str:
+    digest = hashlib.sha256()
+    for mart in marts:
+        digest.update(mart.encode())
+        digest.update(hashlib.sha256((folder / f"{mart}.parquet").read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _write_manifest(folder: Path, number: int, counts: dict[str, int]) -> None:
+    manifest = {
+        "snapshot": number,
+        "marts": {
+            mart: {
+                "rows": rows,
+                "sha256": hashlib.sha256((folder / f"{mart}.parquet").read_bytes()).hexdigest(),
+            }
+            for mart, rows in counts.items()
+        },
+    }
+    text = json.dumps(manifest, indent=2) + "\n"
+    write_atomically(folder / "manifest.json", lambda temporary: temporary.write_text(text))
+
+
+def _write_database(temporary: Path, folder: Path, counts: dict[str, int]) -> None:
+    temporary.unlink(missing_ok=True)
+    quoted = str(temporary).replace("'", "''")
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{quoted}' as snapshot (storage_version '{STORAGE_VERSION}')")
+        for mart in counts:
+            path = str(folder / f"{mart}.parquet").replace("'", "''")
+            connection.execute(f"create table snapshot.{mart} as from read_parquet('{path}')")
+        connection.execute("detach snapshot")
+
+
+def _record(store: Store, number: int, up_to_seq: int, content: str) -> None:
+    with store.ledger.transaction() as connection:
+        connection.execute(
+            insert(BUILDS).values(build_id=number, last_seq=up_to_seq, content_sha256=content)
+        )
+        connection.execute(_consumption(number, up_to_seq))
+
+
+def _consume(store: Store, number: int, up_to_seq: int) -> None:
+    with store.ledger.transaction() as connection:
+        connection.execute(_consumption(number, up_to_seq))
+
+
+def _consumption(number: int, up_to_seq: int) -> Update:
+    pending = AFFECTED_HOURS.c.build_id.is_(None) & (AFFECTED_HOURS.c.seq <= up_to_seq)
+    return update(AFFECTED_HOURS).where(pending).values(build_id=number)
+
+
+def _forget_old(published: Path, number: int) -> None:
+    """Delete snapshots older than the last few; a reader that holds one open keeps reading it."""
+    for path in published.glob("ksi-*.duckdb"):
+        if int(path.stem.removeprefix("ksi-")) <= number - KEPT:
+            path.unlink()
+    for path in published.glob("marts-*"):
+        if int(path.name.removeprefix("marts-")) <= number - KEPT:
+            shutil.rmtree(path)

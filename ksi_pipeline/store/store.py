@@ -1,0 +1,200 @@
+"""The store: reads of what counts, and changes that become visible all at once.
+
+A change writes its Parquet files first (immutable, invisible) and then one ledger transaction that
+makes them count, retires what they replace, and names the hours they touch. A process killed at
+any point leaves either nothing or the whole change; files nobody refers to are harmless.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.store.files import WrittenFile, write_parquet
+from ksi_pipeline.store.layout import DataHome
+from ksi_pipeline.store.ledger import Ledger, Row
+from ksi_pipeline.store.tables import AFFECTED_HOURS, CHUNKS, FETCHES, FILES, QUARANTINE, STEPS
+
+AffectedHour = tuple[str, str, datetime]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """Something that cannot be used, kept with the reason.
+
+    Attributes:
+        source: where it came from, e.g. `tickets:pos-main` or `chunks`.
+        raw_sha256: hash of the raw input; empty where there is none.
+        row_number: position in the raw input, from 0; -1 for the input as a whole.
+    """
+
+    source: str
+    code: str
+    message: str
+    raw_sha256: str
+    row_number: int
+    raw_value: str | None
+    first_seen_utc: datetime
+
+
+@dataclass(slots=True)
+class Change:
+    """Everything one step wants to make true together; nothing counts before `Store.commit`."""
+
+    adds: list[tuple[str, str, str, WrittenFile]] = field(default_factory=list)
+    retires: list[int] = field(default_factory=list)
+    affected: set[tuple[str, str, int]] = field(default_factory=set)
+    cause: str = ""
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+    fetches_parsed: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    steps: dict[str, str] = field(default_factory=dict)
+    dropped_steps: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row appears or vanishes."""
+        return not self.adds and not self.retires
+
+    def affect(self, hours: Iterable[AffectedHour]) -> None:
+        """Name unit-hours whose marts have to be computed again."""
+        self.affected |= {(site, unit, to_us(hour)) for site, unit, hour in hours}
+
+
+class Store:
+    """Lake files and ledger of one data home."""
+
+    def __init__(self, home: DataHome, ledger_url: str | None = None) -> None:
+        """Open (and where needed create) the ledger of a data home."""
+        home.root.mkdir(parents=True, exist_ok=True)
+        self.home = home
+        self.ledger = Ledger(ledger_url or home.ledger_url)
+
+    def read(
+        self,
+        dataset: str,
+        *,
+        source: str | None = None,
+        prefix: str | None = None,
+        partition: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Read the rows of a dataset that count, in the order their files were added.
+
+        Args:
+            dataset: its name in core.schemas.DATASETS.
+            source: only what this source says.
+            prefix: only what sources say whose name begins so.
+            partition: only this partition.
+            columns: only these columns, in this order.
+        """
+        files = self.ledger.live_files(dataset, source=source, prefix=prefix, partition=partition)
+        return self._read(dataset, files, columns)
+
+    def replace(
+        self, change: Change, dataset: str, table: pa.Table, *, source: str, partition: str = "all"
+    ) -> bool:
+        """Let `table` be all rows that a source has in a dataset and partition.
+
+        Returns:
+            Whether anything changes; equal content keeps the file that is there.
+        """
+        live = self.ledger.live_files(dataset, source=source, partition=partition)
+        written = self._write(dataset, table, source, partition) if table.num_rows else None
+        if written and [row["sha256"] for row in live] == [written.sha256]:
+            return False
+        change.retires += [row["file_id"] for row in live]
+        if written:
+            change.adds.append((dataset, source, partition, written))
+        return bool(live) or written is not None
+
+    def commit(self, change: Change) -> None:
+        """Make a change visible in one transaction."""
+        with self.ledger.transaction() as connection:
+            _write_files(connection, change, self.home.root)
+            _write_ledger(connection, change)
+
+    def absolute(self, row: Row) -> Path:
+        """Give where a file of the ledger lies."""
+        return self.home.root / str(row["path"])
+
+    def _write(self, dataset: str, table: pa.Table, source: str, partition: str) -> WrittenFile:
+        table = table.select(DATASETS[dataset].names).cast(DATASETS[dataset])
+        stem = "".join(c if c.isalnum() else "-" for c in source.rpartition("/")[2])[:40]
+        return write_parquet(table, self.home.lake / dataset / partition, stem)
+
+    def _read(self, dataset: str, files: list[Row], columns: Sequence[str] | None) -> pa.Table:
+        schema = DATASETS[dataset]
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
+        tables = [pq.read_table(self.absolute(row), columns=schema.names) for row in files]
+        return pa.concat_tables([schema.empty_table(), *(t.cast(schema) for t in tables)])
+
+
+def from_us(instant_us: int) -> datetime:
+    """Give the instant, in UTC, of the ledger's microseconds."""
+    return _EPOCH + timedelta(microseconds=instant_us)
+
+
+def to_us(instant: datetime) -> int:
+    """Give an aware instant in microseconds since the epoch, as the ledger keeps it."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _write_files(connection: Connection, change: Change, root: Path) -> None:
+    if change.retires:
+        connection.execute(
+            update(FILES).where(FILES.c.file_id.in_(change.retires)).values(is_live=False)
+        )
+    for dataset, source, partition, written in change.adds:
+        connection.execute(
+            insert(FILES).values(
+                dataset=dataset,
+                source=source,
+                partition=partition,
+                path=str(written.path.relative_to(root)),
+                row_count=written.row_count,
+                sha256=written.sha256,
+                is_live=True,
+            )
+        )
+
+
+def _write_ledger(connection: Connection, change: Change) -> None:
+    if change.affected:
+        connection.execute(
+            insert(AFFECTED_HOURS),
+            [
+                {"site_id": s, "unit_id": u, "hour_start_utc": h, "cause": change.cause}
+                for s, u, h in sorted(change.affected)
+            ],
+        )
+    upsert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
+    for row in change.quarantine:
+        values = {name: getattr(row, name) for name in QuarantineRow.__slots__}
+        values["first_seen_utc"] = to_us(row.first_seen_utc)
+        connection.execute(upsert(QUARANTINE).values(**values).on_conflict_do_nothing())
+    for chunk in change.chunks:
+        connection.execute(delete(CHUNKS).where(CHUNKS.c.chunk_id == chunk["chunk_id"]))
+        connection.execute(insert(CHUNKS).values(**chunk))
+    for fetch_id, counts in change.fetches_parsed:
+        connection.execute(
+            update(FETCHES).where(FETCHES.c.fetch_id == fetch_id).values(is_parsed=True, **counts)
+        )
+    for step, inputs_hash in change.steps.items():
+        connection.execute(
+            upsert(STEPS)
+            .values(step=step, inputs_hash=inputs_hash)
+            .on_conflict_do_update(index_elements=["step"], set_={"inputs_hash": inputs_hash})
+        )
+    if change.dropped_steps:
+        connection.execute(delete(STEPS).where(STEPS.c.step.in_(change.dropped_steps)))

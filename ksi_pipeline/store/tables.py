@@ -1,0 +1,114 @@
+"""The ledger's tables (SQLAlchemy Core). Instants are microseconds since the epoch, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+
+FILES = Table(
+    "files",
+    METADATA,
+    Column("file_id", Integer, primary_key=True, autoincrement=True),
+    Column("dataset", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("partition", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("is_live", Boolean, nullable=False, default=True),
+    Index("files_live", "dataset", "is_live", "source"),
+)
+
+CHUNKS = Table(
+    "chunks",
+    METADATA,
+    Column("chunk_id", String, primary_key=True),
+    Column("site_id", String, nullable=False),
+    Column("camera_id", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("start_utc", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    # hash of everything the result depends on: bytes, camera, detector, carried state
+    Column("done_key", String),
+    Column("state_json", Text),
+    Column("status", String, nullable=False),
+    Column("message", Text),
+    Column("observed_s", Float),
+)
+
+FETCHES = Table(
+    "fetches",
+    METADATA,
+    Column("fetch_id", Integer, primary_key=True, autoincrement=True),
+    Column("connector_id", String, nullable=False),
+    Column("site_id", String, nullable=False),
+    Column("from_utc", BigInteger, nullable=False),
+    Column("to_utc", BigInteger, nullable=False),
+    Column("codes", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("raw_sha256", String, nullable=False),
+    Column("raw_path", String, nullable=False),
+    Column("fetched_at_utc", BigInteger, nullable=False),
+    Column("is_parsed", Boolean, nullable=False, default=False),
+    Column("rows_in", Integer),
+    Column("rows_loaded", Integer),
+    Column("rows_unchanged", Integer),
+    Column("rows_quarantined", Integer),
+    Column("rows_unmatched", Integer),
+    Index("fetches_question", "connector_id", "site_id", "from_utc", "to_utc"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    Column("quarantine_id", Integer, primary_key=True, autoincrement=True),
+    Column("source", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raw_sha256", String, nullable=False),
+    Column("row_number", Integer, nullable=False),
+    Column("raw_value", Text),
+    Column("first_seen_utc", BigInteger, nullable=False),
+    UniqueConstraint("source", "code", "raw_sha256", "row_number"),
+)
+
+AFFECTED_HOURS = Table(
+    "affected_hours",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("site_id", String, nullable=False),
+    Column("unit_id", String, nullable=False),
+    Column("hour_start_utc", BigInteger, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("build_id", Integer),
+    Index("affected_open", "build_id"),
+)
+
+STEPS = Table(
+    "steps",
+    METADATA,
+    Column("step", String, primary_key=True),
+    Column("inputs_hash", String, nullable=False),
+)
+
+# One row for each published snapshot; affected hours point to the build that consumed them.
+BUILDS = Table(
+    "builds",
+    METADATA,
+    Column("build_id", Integer, primary_key=True, autoincrement=True),
+    Column("last_seq", Integer, nullable=False),
+    Column("content_sha256", String, nullable=False),
+)
