@@ -1,0 +1,239 @@
+"""Timestamped decode: every frame is grabbed, only the samples are turned into pictures.
+
+The time of a frame is the chunk's start plus the timestamp that the container gives the frame.
+Index / fps is never used: a container's fps is an average, and on a variable frame rate wrong.
+A damaged file gives what it holds, and `DecodeReport` says which spans that was.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from video_ingest.contract import Chunk, ChunkUnreadable
+from video_ingest.detectors.base import Frame, Image
+from video_ingest.instants import SECOND_US, seconds_to_us, to_us
+
+# A pause between frames that is longer than this was not seen; two seconds hold every frame rate
+# in use, and three frame intervals hold time-lapse.
+_HOLE_US = 2 * SECOND_US
+_HOLE_INTERVALS = 3
+# No recorder writes longer files; beyond it a timestamp is damaged.
+_LONGEST_US = 24 * 3600 * SECOND_US
+# Containers round; a file this close to the length it claims is whole.
+_ROUNDING_US = SECOND_US // 2
+_ROUNDING_SHARE = 0.01
+
+
+class SampleGrid:
+    """Chooses the first frame at or after each instant k / sample_hz since 1970 UTC.
+
+    Anchored on absolute time, so that it chooses the same frames wherever a chunk begins, as long
+    as the instant of the last sample is handed on.
+    """
+
+    def __init__(self, sample_hz: float, last_sample_us: int | None = None) -> None:
+        """Begin a grid.
+
+        Args:
+            sample_hz: samples per second, greater than 0.
+            last_sample_us: the last frame already chosen by an earlier chunk; None for none.
+
+        Raises:
+            ValueError: sample_hz is not a positive number.
+        """
+        if not (math.isfinite(sample_hz) and sample_hz > 0):
+            raise ValueError(f"sample_hz must be greater than 0, not {sample_hz}.")
+        # Whole numbers: microseconds since 1970 times a rate do not fit into a double.
+        rate = Fraction(sample_hz).limit_denominator(1000) / SECOND_US
+        self._numerator, self._denominator = rate.numerator, rate.denominator
+        self._last = None if last_sample_us is None else self._slot(last_sample_us)
+
+    def takes(self, at_us: int) -> bool:
+        """Whether the frame at this instant is a sample; frames must come in time order."""
+        slot = self._slot(at_us)
+        if self._last is not None and slot <= self._last:
+            return False
+        self._last = slot
+        return True
+
+    def _slot(self, at_us: int) -> int:
+        return at_us * self._numerator // self._denominator
+
+
+@dataclass(slots=True)
+class DecodeReport:
+    """What a pass over a chunk found; instants are microseconds by the camera's clock.
+
+    Attributes:
+        spans: [from, to) without a pause between frames, in time order.
+        nominal_end_us: where the chunk ends by what the container claims; None when it claims
+            nothing usable.
+        frames_decoded: frames read, samples or not.
+        frames_sampled: frames handed out.
+        frames_dropped: frames whose timestamp does not increase or cannot be, or that gave no
+            picture.
+    """
+
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    nominal_end_us: int | None = None
+    frames_decoded: int = 0
+    frames_sampled: int = 0
+    frames_dropped: int = 0
+
+    @property
+    def decoded_until_us(self) -> int | None:
+        """The end of the last frame read; None when there was none."""
+        return self.spans[-1][1] if self.spans else None
+
+    def is_close(self, end_us: int) -> bool:
+        """Whether the frames reach this end but for rounding in the container."""
+        if not self.spans:
+            return False
+        slack = max(_ROUNDING_US, round((end_us - self.spans[0][0]) * _ROUNDING_SHARE))
+        return end_us - self.spans[-1][1] <= slack
+
+
+class ChunkReader:
+    """Reads one chunk front to back."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        """Open the file and read one frame to see that it can be read.
+
+        Raises:
+            ChunkUnreadable: E_CHUNK_UNREADABLE: missing, empty, no video, or no frame decodes.
+        """
+        self._path = chunk.path
+        self._start_us = to_us(chunk.start_utc)
+        self.report = DecodeReport()
+        capture = _open(chunk.path)
+        fps, self._frame_count = _claims(capture)
+        has_frame = capture.grab()
+        capture.release()
+        if not has_frame:
+            raise unreadable(chunk.path, "it opens, but no frame decodes")
+        self._interval_us = seconds_to_us(1 / fps) if fps else 0
+        self._last_us = self._start_us
+        # Damage can put a timestamp hours away; twice the claimed length is beyond any rounding.
+        self._latest_us = self._start_us + _LONGEST_US
+        if self._frame_count and self._interval_us:
+            length_us = seconds_to_us(self._frame_count / fps)
+            self.report.nominal_end_us = self._start_us + length_us
+            self._latest_us = self._start_us + 2 * length_us + _HOLE_US
+
+    def done_s(self, at_us: int) -> tuple[float, float]:
+        """Seconds of the chunk up to this instant, and its whole length; 0 where not known."""
+        end_us = self.report.nominal_end_us
+        whole_us = 0 if end_us is None else end_us - self._start_us
+        return (at_us - self._start_us) / SECOND_US, whole_us / SECOND_US
+
+    def spread(self, count: int) -> list[Image]:
+        """Up to `count` frames spread evenly over the chunk; fewer where a file cannot be sought.
+
+        Where the container does not tell its length, they are the first frames.
+        """
+        if count <= 0:
+            return []
+        capture = _open(self._path)
+        step = self._frame_count / count
+        images = []
+        for number in range(count):
+            if step > 1:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, int((number + 0.5) * step))
+            found, image = capture.read()
+            if found:
+                images.append(np.asarray(image, dtype=np.uint8))
+        capture.release()
+        return images
+
+    def samples(self, grid: SampleGrid, from_us: int | None = None) -> Iterator[Frame]:
+        """Yield the frames that the grid takes, in time order, and fill in `report`.
+
+        Args:
+            grid: chooses by timestamp.
+            from_us: frames before this instant belong to an earlier chunk and are passed over;
+                None for none.
+        """
+        capture = _open(self._path)
+        try:
+            while capture.grab():
+                self.report.frames_decoded += 1
+                at_us = self._start_us + round(float(capture.get(cv2.CAP_PROP_POS_MSEC)) * 1000)
+                if not self._note(at_us):
+                    self.report.frames_dropped += 1
+                    continue
+                if (from_us is not None and at_us < from_us) or not grid.takes(at_us):
+                    continue
+                found, image = capture.retrieve()
+                if not found:
+                    self.report.frames_dropped += 1
+                    continue
+                self.report.frames_sampled += 1
+                yield Frame(at_us, np.asarray(image, dtype=np.uint8))
+        finally:
+            capture.release()
+
+    def _note(self, at_us: int) -> bool:
+        """Add a frame to the spans; False when its timestamp cannot be used."""
+        spans, interval_us = self.report.spans, self._interval_us
+        if not spans:
+            # Streams may begin a little late; the chunk begins where its name says.
+            spans.append((self._start_us, self._start_us))
+            self._last_us = self._start_us - 1
+        step_us = at_us - self._last_us
+        if step_us <= 0 or at_us > self._latest_us:
+            return False
+        if step_us > max(_HOLE_US, _HOLE_INTERVALS * interval_us):
+            spans.append((at_us, at_us + interval_us))
+        else:
+            spans[-1] = (spans[-1][0], at_us + (interval_us or step_us))
+        self._last_us = at_us
+        return True
+
+
+def claimed_length_s(path: Path) -> float | None:
+    """Seconds of video by what the container claims; None where it cannot be read or claims none.
+
+    A cut AVI claims its whole length.
+    """
+    try:
+        capture = _open(path)
+    except ChunkUnreadable:
+        return None
+    fps, count = _claims(capture)
+    capture.release()
+    return count / fps if count and fps else None
+
+
+def _claims(capture: Any) -> tuple[float, int]:
+    """Frames per second and number of frames by the container; 0 where it tells nothing usable."""
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
+    count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    # Without a frame rate, containers report 0 or their time base, such as 90000.
+    return fps if 0.05 <= fps <= 240 else 0.0, int(count) if 0 < count < 1e9 else 0
+
+
+def _open(path: Path) -> Any:
+    """Open a video with FFmpeg only: other back ends would take a name for an image sequence."""
+    if not path.is_file():
+        raise unreadable(path, "there is no such file")
+    if path.stat().st_size == 0:
+        raise unreadable(path, "the file is empty")
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise unreadable(path, "it is no video, or was cut before its index was written")
+    return capture
+
+
+def unreadable(path: Path, why: str) -> ChunkUnreadable:
+    """The error for a file that gives no frame."""
+    return ChunkUnreadable(
+        f"Reading chunk {path.name} failed: {why}. Its time is covered as unreadable and the other "
+        "chunks go on. Send the file again if the recorder still has it.",
+        code="E_CHUNK_UNREADABLE",
+    )

@@ -1,0 +1,36 @@
+"""Detectors by name; each is imported only when asked for, so that none is a must."""
+
+from pathlib import Path
+
+from video_ingest.contract import DetectorError
+from video_ingest.detectors.base import Boxes, Detector, Frame
+
+DETECTORS = ("motion", "openvino")
+
+__all__ = ["DETECTORS", "Boxes", "Detector", "Frame", "make_detector"]
+
+
+def make_detector(name: str, model_path: Path | None = None) -> Detector:
+    """Build a detector.
+
+    Args:
+        name: one of DETECTORS.
+        model_path: weights, for detectors that need them; `motion` needs none.
+
+    Raises:
+        DetectorError: E_DETECTOR_UNKNOWN, E_DETECTOR_MISSING (package not installed),
+            E_MODEL_MISSING or E_MODEL_SHAPE (weights are not there, or not of a known layout).
+    """
+    if name == "motion":
+        from video_ingest.detectors.motion import MotionDetector
+
+        return MotionDetector()
+    if name == "openvino":
+        from video_ingest.detectors.openvino import OpenVinoDetector
+
+        return OpenVinoDetector(model_path)
+    raise DetectorError(
+        f"Starting detector {name!r} failed: there is none of that name. Nothing was decoded. "
+        f"Choose one of {', '.join(DETECTORS)}.",
+        code="E_DETECTOR_UNKNOWN",
+    )

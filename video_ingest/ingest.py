@@ -1,0 +1,248 @@
+"""Chunks in, tracklets and coverage out: decode, detect, track and map to the floor.
+
+Everything here stays in memory; nothing of a picture leaves it. `tables.write_outputs` writes the
+tables.
+
+Chunks that overlap: each instant belongs to one chunk, the earlier one, as far as its frames reach.
+Chunks with a gap between them: the people in view are carried over while the gap is shorter than
+the tracker remembers (`TrackerParams.lost_s`).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from video_ingest.calibrate import fit_homography
+from video_ingest.contract import (
+    TRACKLET_POINTS,
+    TRACKLETS,
+    CameraSpec,
+    Chunk,
+    ChunkUnreadable,
+    VideoError,
+)
+from video_ingest.coverage import coverage_table, span_unreadable, spans_read
+from video_ingest.decode import ChunkReader, SampleGrid, unreadable
+from video_ingest.detectors.base import Detector
+from video_ingest.instants import from_us, seconds_to_us, to_us
+from video_ingest.tables import Tables, merge_tables, points_table, tracklets_table
+from video_ingest.tracker import FootPointTracker
+from video_ingest.tracker_state import TRACKER_VERSION, Sample, TrackerParams, TrackerState
+
+# Called with (seconds of the chunk done, seconds it should have; 0 where not known).
+Progress = Callable[[float, float], None]
+
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkResult:
+    """What one chunk gave.
+
+    Attributes:
+        points: TRACKLET_POINTS, ordered by tracklet_id and ts_utc. Samples may lie before the
+            chunk's start: a tracklet confirmed in it, or a gap filled.
+        tracklets: TRACKLETS, one row for each tracklet in `points`, as of this chunk's end; of
+            several rows of a tracklet the one with the latest last_utc is right.
+        coverage: COVERAGE, in time order.
+        state: to be handed to the camera's next chunk.
+        sha256: of the file, hex; None when it cannot be read at all.
+        problem: why the chunk gave nothing; None when it could be read.
+    """
+
+    chunk: Chunk
+    points: pa.Table
+    tracklets: pa.Table
+    coverage: pa.Table
+    state: TrackerState
+    sha256: str | None
+    decoded_frames: int = 0
+    sampled_frames: int = 0
+    dropped_frames: int = 0
+    problem: ChunkUnreadable | None = None
+
+
+def ingest_chunk(
+    chunk: Chunk,
+    camera: CameraSpec,
+    detector: Detector,
+    state: TrackerState | None,
+    *,
+    sample_hz: float = 5.0,
+    owned_from_utc: datetime | None = None,
+    nominal_s: float | None = None,
+    params: TrackerParams | None = None,
+    progress: Progress | None = None,
+) -> ChunkResult:
+    """Turn one chunk into tracklets and coverage.
+
+    Args:
+        chunk: of this camera; a file that cannot be read gives a result with coverage
+            `unreadable` and the state unchanged.
+        camera: with an empty homography, x_m and y_m are null.
+        detector: finds people; reused from chunk to chunk.
+        state: of the camera's chunk before this one; None for none.
+        sample_hz: samples per second, on a grid of absolute UTC instants.
+        owned_from_utc: earlier instants belong to another chunk, whatever the state says.
+        nominal_s: length the recorder was set to; used where the file does not tell its own.
+        params: of the tracker; None for the defaults.
+        progress: called after every few samples.
+
+    Raises:
+        VideoError: E_CHUNK_CAMERA when chunk and camera do not belong together, E_CHUNK_ORDER when
+            the state is of a later chunk.
+        CalibrationError: the homography rows allow no mapping.
+        DetectorError: the detector does not fit.
+    """
+    before, params = state or TrackerState(), params or TrackerParams()
+    offset_us = seconds_to_us(camera.clock_offset_s)
+    start_us = to_us(chunk.start_utc) - offset_us
+    _check(chunk, camera, before, start_us)
+    homography = fit_homography(camera.homography) if camera.homography else None
+    owned_us = _later(before.owned_until_us, owned_from_utc)
+    sha256 = None
+    try:
+        sha256 = file_sha256(chunk.path)
+        reader = ChunkReader(chunk)
+    except (ChunkUnreadable, OSError) as error:
+        return _unreadable(chunk, camera, before, sha256, owned_us, nominal_s, error)
+    basis = f"{TRACKER_VERSION}/{params.digest()}/{detector.name}/{camera.version}"
+    carried = before if before.basis == basis else replace(before, tracks=())
+    tracker = FootPointTracker(camera.camera_id, chunk.chunk_id, carried, params)
+    samples = _track(reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress)
+    report = reader.report
+    spans = spans_read(report, offset_us, owned_us, nominal_s)
+    seen_until_us = max((s.to_us for s in spans if s.status == "complete"), default=owned_us)
+    return ChunkResult(
+        chunk=chunk,
+        points=points_table(samples, camera, homography),
+        tracklets=tracklets_table(tracker.touched(), camera, detector.name),
+        coverage=coverage_table(spans, camera, chunk),
+        state=TrackerState(basis, tracker.tracks, tracker.step_us, start_us, seen_until_us),
+        sha256=sha256,
+        decoded_frames=report.frames_decoded,
+        sampled_frames=report.frames_sampled,
+        dropped_frames=report.frames_dropped,
+    )
+
+
+def ingest_many(
+    chunks: Iterable[Chunk],
+    camera: CameraSpec,
+    detector: Detector,
+    state: TrackerState | None = None,
+    *,
+    sample_hz: float = 5.0,
+    nominal_s: float | None = None,
+    params: TrackerParams | None = None,
+    progress: Progress | None = None,
+) -> Iterator[ChunkResult]:
+    """Ingest a camera's chunks in order of their start, each from the state of the one before.
+
+    A chunk that cannot be read is a result like any other, and the next goes on. For the arguments
+    and what is raised see `ingest_chunk`.
+    """
+    for chunk in sorted(chunks, key=lambda each: each.start_utc):
+        result = ingest_chunk(
+            chunk,
+            camera,
+            detector,
+            state,
+            sample_hz=sample_hz,
+            nominal_s=nominal_s,
+            params=params,
+            progress=progress,
+        )
+        state = result.state
+        yield result
+
+
+def merge_results(results: Sequence[ChunkResult]) -> Tables:
+    """The tables of several chunks as one; of a tracklet's rows the latest is kept."""
+    return merge_tables([Tables(r.points, r.tracklets, r.coverage) for r in results])
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex; reads it in pieces.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _track(
+    reader: ChunkReader,
+    detector: Detector,
+    tracker: FootPointTracker,
+    sample_hz: float,
+    offset_us: int,
+    before: TrackerState,
+    owned_us: int | None,
+    progress: Progress | None,
+) -> list[tuple[str, Sample]]:
+    """Read the chunk to its end; decoding is by the camera's clock, tracking by UTC."""
+    last_us = before.step_us[-1] + offset_us if before.step_us else None
+    grid = SampleGrid(sample_hz, last_us)
+    frames = reader.samples(grid, None if owned_us is None else owned_us + offset_us)
+    detector.prime(reader.spread(detector.prime_frames))
+    samples: list[tuple[str, Sample]] = []
+    while batch := list(islice(frames, _BATCH)):
+        for frame, boxes in zip(batch, detector.detect(batch), strict=True):
+            samples += tracker.step(frame.at_us - offset_us, boxes)
+        if progress is not None:
+            progress(*reader.done_s(batch[-1].at_us))
+    return samples
+
+
+def _check(chunk: Chunk, camera: CameraSpec, before: TrackerState, start_us: int) -> None:
+    if (chunk.site_id, chunk.camera_id) != (camera.site_id, camera.camera_id):
+        raise VideoError(
+            f"Reading chunk {chunk.chunk_id} as camera {camera.camera_id!r} of site "
+            f"{camera.site_id!r} failed: it is of {chunk.camera_id!r} of {chunk.site_id!r}. "
+            "Nothing was decoded. Give each camera its own chunks.",
+            code="E_CHUNK_CAMERA",
+        )
+    if before.chunk_start_us is not None and start_us < before.chunk_start_us:
+        raise VideoError(
+            f"Reading chunk {chunk.chunk_id} failed: the tracker state given with it is of a later "
+            f"chunk, which began at {from_us(before.chunk_start_us).isoformat()}. Nothing was "
+            "decoded. Begin again from the state of the chunk before this one, and read the chunks "
+            "after it again.",
+            code="E_CHUNK_ORDER",
+        )
+
+
+def _unreadable(
+    chunk: Chunk,
+    camera: CameraSpec,
+    before: TrackerState,
+    sha256: str | None,
+    owned_us: int | None,
+    nominal_s: float | None,
+    error: ChunkUnreadable | OSError,
+) -> ChunkResult:
+    """The result of a chunk that gives no frame; the next one takes up the state before it."""
+    problem = error if isinstance(error, ChunkUnreadable) else unreadable(chunk.path, str(error))
+    offset_us = seconds_to_us(camera.clock_offset_s)
+    span = span_unreadable(chunk, offset_us, owned_us, nominal_s or 0.0, problem.code)
+    return ChunkResult(
+        chunk=chunk,
+        points=TRACKLET_POINTS.empty_table(),
+        tracklets=TRACKLETS.empty_table(),
+        coverage=coverage_table([span], camera, chunk),
+        state=before,
+        sha256=sha256,
+        problem=problem,
+    )
+
+
+def _later(owned_until_us: int | None, owned_from_utc: datetime | None) -> int | None:
+    named = [owned_until_us, None if owned_from_utc is None else to_us(owned_from_utc)]
+    return max((instant for instant in named if instant is not None), default=None)

@@ -1,0 +1,147 @@
+"""Arrow tables of a run: built from samples, merged over chunks, written as Parquet.
+
+The three files are all that a run writes.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from video_ingest.calibrate import Homography
+from video_ingest.contract import COVERAGE, TRACKLET_POINTS, TRACKLETS, CameraSpec
+from video_ingest.instants import from_us
+from video_ingest.tracker import TrackletSoFar
+from video_ingest.tracker_state import TRACKER_VERSION, Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """The tables of one or more chunks, in the schemas of the contract.
+
+    Attributes:
+        points: ordered by site_id, tracklet_id and ts_utc.
+        tracklets: ordered by site_id and tracklet_id.
+        coverage: ordered by site_id, source_id and time.
+    """
+
+    points: pa.Table
+    tracklets: pa.Table
+    coverage: pa.Table
+
+
+def points_table(
+    samples: Sequence[tuple[str, Sample]], camera: CameraSpec, homography: Homography | None
+) -> pa.Table:
+    """Samples as TRACKLET_POINTS, ordered by tracklet_id and ts_utc.
+
+    Args:
+        samples: (tracklet_id, sample), in any order.
+        camera: that saw them.
+        homography: None when the camera is not calibrated. Then, and for a pixel above the
+            horizon, x_m and y_m are null.
+    """
+    ordered = sorted(samples, key=lambda each: (each[0], each[1].at_us))
+    feet = np.array([[s.u_px, s.v_px] for _, s in ordered], dtype=np.float64).reshape(-1, 2)
+    floor = np.full_like(feet, np.nan) if homography is None else homography.to_floor(feet)
+    count = len(ordered)
+    return pa.Table.from_arrays(
+        [
+            pa.array([camera.site_id] * count, pa.string()),
+            pa.array([camera.camera_id] * count, pa.string()),
+            pa.array([tracklet_id for tracklet_id, _ in ordered], pa.string()),
+            pa.array([s.at_us for _, s in ordered], pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+            # NaN, which means nowhere on the floor, becomes null
+            pa.array(floor[:, 0], pa.float64(), from_pandas=True),
+            pa.array(floor[:, 1], pa.float64(), from_pandas=True),
+            pa.array([s.confidence for _, s in ordered], pa.float32()),
+            pa.array([s.is_observed for _, s in ordered], pa.bool_()),
+        ],
+        schema=TRACKLET_POINTS,
+    )
+
+
+def tracklets_table(
+    tracklets: Sequence[TrackletSoFar], camera: CameraSpec, detector: str
+) -> pa.Table:
+    """Tracklets as of now in the form of TRACKLETS."""
+    rows = [
+        {
+            "site_id": camera.site_id,
+            "camera_id": camera.camera_id,
+            "tracklet_id": each.tracklet_id,
+            "first_utc": from_us(each.first_us),
+            "last_utc": from_us(each.last_us),
+            "sample_count": each.sample_count,
+            "detector": detector,
+            "tracker_version": TRACKER_VERSION,
+            "camera_version": camera.version,
+            "chunk_ids": list(each.chunk_ids),
+        }
+        for each in tracklets
+    ]
+    return pa.Table.from_pylist(rows, schema=TRACKLETS)
+
+
+def merge_tables(parts: Sequence[Tables]) -> Tables:
+    """The tables of several chunks as one; of a tracklet's rows the latest is kept."""
+    points = pa.concat_tables([TRACKLET_POINTS.empty_table(), *(part.points for part in parts)])
+    coverage = pa.concat_tables([COVERAGE.empty_table(), *(part.coverage for part in parts)])
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in (row for part in parts for row in part.tracklets.to_pylist()):
+        key = (row["site_id"], row["tracklet_id"])
+        if key not in latest or row["last_utc"] > latest[key]["last_utc"]:
+            latest[key] = row
+    return Tables(
+        _sorted(points, "site_id", "tracklet_id", "ts_utc"),
+        pa.Table.from_pylist([latest[key] for key in sorted(latest)], schema=TRACKLETS),
+        _sorted(coverage, "site_id", "source_id", "from_utc", "to_utc", "key"),
+    )
+
+
+def write_outputs(out_dir: Path, tables: Tables) -> dict[str, Path]:
+    """Write tracklet_points.parquet, tracklets.parquet and coverage.parquet, and nothing else.
+
+    Each becomes visible whole or not at all. Equal tables give equal bytes.
+
+    Returns:
+        The file of each table, by the table's name.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; no file of this name is left
+            half written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    named = {
+        "tracklet_points": tables.points,
+        "tracklets": tables.tracklets,
+        "coverage": tables.coverage,
+    }
+    return {name: _write(out_dir / f"{name}.parquet", table) for name, table in named.items()}
+
+
+def _write(path: Path, table: pa.Table) -> Path:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path
+
+
+def _sorted(table: pa.Table, *columns: str) -> pa.Table:
+    return table.sort_by([(column, "ascending") for column in columns]).combine_chunks()
