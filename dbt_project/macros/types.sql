@@ -1,0 +1,41 @@
+{#- 64-bit floating point: `float` is 32-bit on DuckDB and Spark. -#}
+{% macro double_type() -%}
+    {{ return(adapter.dispatch('double_type')()) }}
+{%- endmacro %}
+
+{% macro default__double_type() -%}
+    double precision
+{%- endmacro %}
+
+{% macro duckdb__double_type() -%}
+    double
+{%- endmacro %}
+
+{% macro spark__double_type() -%}
+    double
+{%- endmacro %}
+
+{% macro snowflake__double_type() -%}
+    double
+{%- endmacro %}
+
+{% macro bigquery__double_type() -%}
+    float64
+{%- endmacro %}
+
+{#- An instant as a naive UTC timestamp; the session's TimeZone is UTC. -#}
+{% macro as_timestamp(expression) -%}
+    cast({{ expression }} as {{ dbt.type_timestamp() }})
+{%- endmacro %}
+
+{% macro as_bigint(expression) -%}
+    cast({{ expression }} as {{ dbt.type_bigint() }})
+{%- endmacro %}
+
+{% macro as_string(expression) -%}
+    cast({{ expression }} as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{% macro as_double(expression) -%}
+    cast({{ expression }} as {{ double_type() }})
+{%- endmacro %}

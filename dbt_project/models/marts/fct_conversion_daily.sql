@@ -1,0 +1,93 @@
+-- Grain: one row per site, unit and business date.
+-- Sums over the matched open hours only, then one division: never a mean of hourly rates.
+
+{{ config(
+    pre_hook="{{ delete_affected(
+        ['site_id', 'unit_id', 'business_date'], 'int_affected_unit_dates'
+    ) }}"
+) }}
+
+with
+
+affected as (
+
+    select * from {{ ref('int_affected_unit_dates') }}
+
+),
+
+hours as (
+
+    select *
+
+    from {{ ref('fct_conversion_hourly') }} as every_hour
+    {{ where_affected('every_hour', ['site_id', 'unit_id', 'business_date']) }}
+
+),
+
+summed as (
+
+    select
+        unit_key,
+        site_id,
+        unit_id,
+        business_date,
+        sum(case when is_matched then ticket_count end) as ticket_count,
+        sum(case when is_matched then entry_count end) as entry_count,
+        sum(case when is_matched then 1 else 0 end) as matched_hours,
+        sum(case when is_open then 1 else 0 end) as open_hours,
+        sum(case when is_matched then {{ microseconds('open_s') }} else 0 end) as matched_us,
+        sum({{ microseconds('open_s') }}) as open_us,
+        min(case when is_open and not is_matched then reason end) as unmatched_reason,
+        max(case when is_open and is_provisional then 1 else 0 end) as is_provisional,
+        max(case when is_matched then as_of_utc end) as as_of_utc
+
+    from hours
+    group by unit_key, site_id, unit_id, business_date
+
+),
+
+divided as (
+
+    select
+        *,
+        {{ share('matched_us', 'open_us') }} as completeness,
+        {{ ratio('ticket_count', 'entry_count') }} as conversion_rate
+
+    from summed
+
+),
+
+final as (
+
+    select
+        unit_key,
+        site_id,
+        unit_id,
+        business_date,
+        {{ as_bigint('ticket_count') }} as ticket_count,
+        {{ as_bigint('entry_count') }} as entry_count,
+        conversion_rate,
+        conversion_rate > 1 as is_over_100,
+        {{ as_bigint('matched_hours') }} as matched_hours,
+        {{ as_bigint('open_hours') }} as open_hours,
+        completeness,
+        case
+            when matched_hours = 0 then 'missing'
+            when completeness >= {{ var('completeness_complete') }} then 'measured'
+            else 'partial'
+        end as basis,
+        case
+            when open_hours = 0 then 'closed'
+            when matched_hours = 0 or completeness < {{ var('completeness_complete') }}
+                then unmatched_reason
+            when entry_count = 0 then 'no_entries'
+        end as reason,
+        is_provisional = 1 as is_provisional,
+        as_of_utc,
+        'conversion.gross.v1' as metric_version
+
+    from divided
+
+)
+
+select * from final

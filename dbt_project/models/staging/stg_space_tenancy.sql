@@ -1,0 +1,26 @@
+-- Grain: one row per version of a unit's tenancy.
+
+with
+
+source as (
+
+    select * from {{ source('lake', 'space_tenancy') }}
+
+),
+
+final as (
+
+    select
+        site_id,
+        unit_id,
+        tenant_id,
+        operator_id,
+        category,
+        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+
+    from source
+
+)
+
+select * from final

@@ -1,0 +1,149 @@
+"""Two sites in which every unit is one case, and the same sites after inputs changed.
+
+"sp" is America/Sao_Paulo on 2023-02-08, open from 09:00 to 11:00. "es" is Europe/Madrid on the day
+with 25 hours, with unknown opening hours. "np" is Asia/Kathmandu, whose hour from 05:00 to 06:00
+runs over midnight UTC.
+"""
+
+import copy
+
+from ksi_pipeline.core.time import OpeningHours
+
+from .small_site import SmallSite
+
+DAY = "2023-02-08"
+NINE, TEN = f"{DAY} 09:00", f"{DAY} 10:00"
+LATER = "2023-02-12 12:00"
+NINE_TO_ELEVEN = OpeningHours(weekly=dict.fromkeys(range(7), ((9 * 60, 11 * 60),)))
+
+
+def sao_paulo():
+    site = SmallSite("sp", "America/Sao_Paulo", NINE_TO_ELEVEN)
+    site.calendar(f"{DAY} 00:00", "2023-02-09 00:00")
+    for unit_id in ("0001", "0002", "partial", "dark", "refused", "early", "leaves"):
+        site.unit(unit_id)
+    site.unit("doors", doors=2)
+    site.unit("unlinked", is_linked=False)
+    for unit_id in [unit["unit_id"] for unit in site.lake["space_unit"]]:
+        if unit_id not in ("dark", "partial"):
+            site.chunks(f"cam-{unit_id}", f"{DAY} 07:00", f"{DAY} 11:00")
+        if unit_id not in ("unlinked", "refused", "early"):
+            site.asked(unit_id, f"{DAY} 00:00", "2023-02-09 00:00", LATER)
+    site.chunks("cam-partial", NINE, f"{DAY} 09:45")
+    site.asked("refused", NINE, "2023-02-08 11:00", LATER, refused="E_FEED_REFUSED")
+    site.asked("early", NINE, "2023-02-08 11:00", f"{DAY} 11:05")
+    for unit_id, hour, entries, tickets in [
+        ("0001", NINE, 100, 25),
+        ("0001", TEN, 120, 30),
+        ("0002", NINE, 140, 150),
+        ("0002", TEN, 400, 230),
+        ("partial", NINE, 90, 30),
+        ("doors", NINE, 10, 2),
+        ("unlinked", NINE, 5, 0),
+        ("refused", NINE, 5, 0),
+        ("early", NINE, 8, 2),
+        ("leaves", NINE, 4, 1),
+        ("dark", NINE, 0, 10),
+    ]:
+        site.crossings(unit_id, hour, entries)
+        if tickets:
+            site.tickets(unit_id, hour, tickets, f"{DAY} 11:05" if unit_id == "early" else LATER)
+    site.crossings("0001", f"{DAY} 07:30", 3)
+    add_zones(site)
+    return site
+
+
+def add_zones(site):
+    for zone_id, unit_id in {"hall": "_common", "window": "0001"}.items():
+        site.lake["space_zone"].append(
+            {
+                "site_id": "sp",
+                "unit_id": unit_id,
+                "zone_id": zone_id,
+                "role": "passage",
+                "geometry_version": "g1",
+                "valid_from_utc": None,
+                "valid_to_utc": None,
+            }
+        )
+    site.sees("cam-0001", "zone", "hall")
+    shared = {"site_id": "sp", "unit_id": "_common", "zone_id": "hall"}
+    versions = {"rule_version": 1, "geometry_version": "g1", "hour_start_utc": site.at(NINE)}
+    for n, dwell_s in enumerate([0.1, 0.2, 0.3]):
+        site.lake["visits"].append(
+            {
+                **shared,
+                **versions,
+                "tracklet_id": f"t{n}",
+                "entered_at_utc": site.at(NINE),
+                "left_at_utc": site.at(f"{DAY} 09:01"),
+                "dwell_s": dwell_s,
+                "is_start_censored": False,
+                "is_end_censored": False,
+            }
+        )
+    site.lake["zone_occupancy"].append(
+        {
+            **shared,
+            **versions,
+            "minute_utc": site.at(NINE),
+            "person_seconds": 0.6,
+            "max_occupancy": 2,
+            "distinct_count": 3,
+        }
+    )
+
+
+def madrid():
+    site = SmallSite("es", "Europe/Madrid", OpeningHours())
+    site.calendar("2026-10-25 00:00", "2026-10-26 00:00")
+    site.unit("0001")
+    site.chunks("cam-0001", "2026-10-25 00:00", "2026-10-25 01:00")
+    return site
+
+
+def kathmandu():
+    site = SmallSite("np", "Asia/Kathmandu", OpeningHours())
+    site.calendar("2026-03-02 00:00", "2026-03-03 00:00")
+    site.unit("k1")
+    site.chunks("cam-k1", "2026-03-02 00:00", "2026-03-03 00:00", minutes=24 * 60)
+    for first, until in [
+        ("2026-03-01 05:45", "2026-03-02 05:45"),
+        ("2026-03-02 05:45", "2026-03-03 05:45"),
+    ]:
+        site.asked("k1", first, until, "2026-03-09 00:00")
+    return site
+
+
+def lake_of(*sites):
+    lake = {}
+    for site in sites:
+        for name, rows in site.lake.items():
+            lake.setdefault(name, []).extend(rows)
+    return lake
+
+
+def changed(site):
+    """Late, restated and vanished inputs; gives the new site and the hours they touch."""
+    site = copy.deepcopy(site)
+    lake = site.lake
+    touched = []
+    site.chunks("cam-dark", NINE, TEN)
+    site.crossings("dark", NINE, 40)
+    touched += site.affected("dark", NINE)
+    site.tickets("0001", NINE, 27, "2023-02-13 12:00")
+    site.asked("0001", NINE, TEN, "2023-02-13 12:00")
+    touched += site.affected("0001", NINE)
+    tens = [row for row in lake["line_crossings"] if row["unit_id"] == "0002"]
+    lake["line_crossings"] = [r for r in lake["line_crossings"] if r not in tens[-10:]]
+    lake["visits"].pop()
+    touched += site.affected("0002", TEN) + site.affected("_common", NINE)
+    lake["space_link"] = [r for r in lake["space_link"] if r["unit_id"] != "early"]
+    touched += site.affected("early")
+    for name in ("space_unit", "space_line", "space_link", "line_crossings"):
+        lake[name] = [r for r in lake[name] if r["unit_id"] != "leaves"]
+    touched += site.affected("leaves")
+    site.calendar("2023-02-09 00:00", "2023-02-09 02:00")
+    for unit in lake["space_unit"] + [{"unit_id": "_common"}]:
+        touched += site.affected(unit["unit_id"], "2023-02-09 00:00", "2023-02-09 01:00")
+    return site, touched

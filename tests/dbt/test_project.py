@@ -1,0 +1,102 @@
+"""The dbt project itself: it parses alone, builds on nothing, and says what it means."""
+
+import re
+
+import pytest
+import yaml
+
+from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
+
+from .small_site import make_lake, marts_of, rows_of
+
+KINDS = {
+    "string": "string",
+    "int64": "bigint",
+    "double": "double",
+    "bool": "boolean",
+    "date32[day]": "date",
+    "timestamp[us]": "timestamp",
+    "timestamp[us, tz=UTC]": "timestamp with time zone",
+    "decimal128(18, 4)": "decimal(18,4)",
+}
+
+
+@pytest.fixture(scope="module")
+def empty_build(tmp_path_factory, dbt):
+    path = tmp_path_factory.mktemp("empty") / "build.duckdb"
+    make_lake(path, {})
+    dbt(path, "build")
+    return path
+
+
+def mart_files(dbt_project):
+    return sorted((dbt_project / "models" / "marts").glob("[!_]*.yml"))
+
+
+def test_parsing_needs_no_database(dbt, tmp_path):
+    dbt(tmp_path / "no" / "such" / "folder" / "build.duckdb", "parse")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_build):
+    marts = marts_of(empty_build)
+    assert set(marts) == {
+        "dim_unit",
+        "fct_conversion_daily",
+        "fct_conversion_hourly",
+        "fct_data_completeness_hourly",
+        "fct_traffic_hourly",
+        "fct_zone_hourly",
+    }
+    assert all(rows == [] for rows in marts.values())
+
+
+def test_schemas_are_plain_names(empty_build):
+    found = rows_of(empty_build, "select distinct table_schema as s from information_schema.tables")
+    assert {row["s"] for row in found} == {"lake", "staging", "intermediate", "marts"}
+
+
+def test_staging_and_marts_hold_naive_utc(empty_build):
+    zoned = rows_of(
+        empty_build,
+        "select table_name from information_schema.columns "
+        "where table_schema <> 'lake' and data_type like '%WITH TIME ZONE'",
+    )
+    assert zoned == []
+
+
+def test_sources_spell_the_columns_of_the_lake_schemas(dbt_project):
+    text = (dbt_project / "models" / "staging" / "_sources.yml").read_text()
+    tables = yaml.safe_load(text)["sources"][0]["tables"]
+    schemas = {**DATASETS, **LEDGER_VIEWS}
+    for table in tables:
+        spelled = [(column["name"], column["data_type"]) for column in table["columns"]]
+        assert spelled == [(f.name, KINDS[str(f.type)]) for f in schemas[table["name"]]]
+    assert "affected_hours" in {table["name"] for table in tables}
+
+
+def test_every_mart_column_is_described_and_says_what_null_means(dbt_project):
+    for path in mart_files(dbt_project):
+        (model,) = yaml.safe_load(path.read_text())["models"]
+        assert model["description"]
+        for column in model["columns"]:
+            nullable = not column.get("constraints")
+            text = column.get("description", "")
+            assert text, f"{model['name']}.{column['name']} has no description"
+            assert not nullable or re.search(r"\bnull\b", text, re.IGNORECASE), (
+                f"{model['name']}.{column['name']} may be null and does not say what that means"
+            )
+
+
+def test_sql_stays_portable_and_layers_stay_apart(dbt_project):
+    forbidden = re.compile(r"::|\bfilter\s*\(|\bqualify\b|group by all|bool_(or|and)\b", re.I)
+    for path in (dbt_project / "models").rglob("*.sql"):
+        sql = path.read_text()
+        code = re.sub(r"--.*", "", sql)
+        assert not forbidden.search(code), path.name
+        assert "/" not in re.sub(r"'[^']*'|\{#.*?#\}", "", code), f"{path.name} divides by itself"
+        assert ("source(" in code) == (path.parent.name == "staging"), path.name
+        if path.parent.name == "marts":
+            assert "ref('stg_" not in code, path.name
+        assert sql.startswith("-- Grain: one row per"), path.name
+        assert sql.rstrip().endswith("select * from final"), path.name
