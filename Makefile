@@ -25,12 +25,12 @@ check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff lint dbt_project/models
 
 format: $(VENV)/.dev  ## let ruff and sqlfluff put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff fix dbt_project/models
 
 dev: $(VENV)/.demo  ## open the Dagster UI on http://127.0.0.1:3000
 	mkdir -p $(KSI_DATA_DIR)/dagster

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_traffic_hourly'}}}) }}
 -- Every staged crossing of an entrance line, in an hour of the spine, is counted in its unit-hour
 -- or lies in a unit-hour that no camera covered; none is lost, none counted twice.
 

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_daily'}}}) }}
 -- A day holds exactly the matched hours of its business date.
 
 with

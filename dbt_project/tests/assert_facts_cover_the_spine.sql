@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_hourly'}}}) }}
 -- Every unit has a row for every local hour of the calendar, and no row beside it. A gap means that
 -- the calendar or the space model changed without its hours being recorded as affected; a run with
 -- --full-refresh closes it.

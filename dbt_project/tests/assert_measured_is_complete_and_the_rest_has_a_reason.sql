@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_hourly'}}}) }}
 -- No row says measured below the threshold, and no row that is not measured lacks its reason.
 
 {% set facts = [

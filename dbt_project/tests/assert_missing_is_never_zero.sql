@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_hourly'}}}) }}
 -- A count, zero included, stands only where something was observed; a rate is null only with a
 -- reason.
 

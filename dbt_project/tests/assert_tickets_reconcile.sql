@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_hourly'}}}) }}
 -- The tickets of a unit-hour are the current tickets of its linked codes, no more and no fewer,
 -- wherever the feed covered the hour.
 

@@ -1,7 +1,7 @@
 -- A crossing in a unit-hour that no entrance camera covered says that coverage is missing for
 -- something that was seen. The row stays null, because nobody knows how much else went unseen.
 
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_traffic_hourly'}}}) }}
 
 with
 

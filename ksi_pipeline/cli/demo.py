@@ -23,6 +23,7 @@ from ksi_pipeline.sandbox.compare import Compared, compare
 from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
 from ksi_pipeline.settings import Settings
+from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
     from ksi_pipeline.defs.run import RunReport
@@ -66,7 +67,8 @@ def _run(workspace: Workspace, settings: Settings, truth: MallTruth) -> "RunRepo
     first, last = _days(truth)
     with PosApi(truth.feed_path, token="sandbox") as till:
         write_connectors(truth.home, till.url)
-        return run_main_job(make_definitions(workspace), make_instance(settings), first, last)
+        with only_run(workspace.home), make_instance(settings) as instance:
+            return run_main_job(make_definitions(workspace), instance, first, last)
 
 
 def _share(progress: Progress, start: float, end: float) -> Progress:

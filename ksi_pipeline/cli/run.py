@@ -20,6 +20,7 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.days import days_to_run
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import Settings
+from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
     from ksi_pipeline.defs.run import RunReport
@@ -84,10 +85,10 @@ def run_in(
             "nor in the future.",
             code="E_DAYS",
         )
-    instance = make_instance(settings)
-    return run_main_job(
-        make_definitions(workspace), instance, first, last, full_refresh=full_refresh
-    )
+    with only_run(workspace.home), make_instance(settings) as instance:
+        return run_main_job(
+            make_definitions(workspace), instance, first, last, full_refresh=full_refresh
+        )
 
 
 def show(report: "RunReport", workspace: Workspace) -> None:

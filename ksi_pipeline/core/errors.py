@@ -51,6 +51,9 @@ class ContractError(PermanentError):
 class TransientError(KsiError):
     """Retrying the same call may succeed."""
 
+    def __init__(self, message: str, *, code: str = "E_TRANSIENT") -> None:
+        super().__init__(message, code=code)
+
 
 class FeedUnavailable(TransientError):
     """A ticket feed timed out or refused for now; bounded retries were already spent."""

@@ -13,6 +13,7 @@ import dagster as dg
 from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
 
+BY_HAND = "ksi/by_hand"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -65,12 +66,18 @@ def run_main_job(
     *,
     full_refresh: bool = False,
 ) -> RunReport:
-    """Run the main job for the UTC days first to last, both included, as one run."""
+    """Run the main job for the UTC days first to last, both included, as one run.
+
+    The caller holds the data home's run lock: an earlier run by hand that still counts as running
+    was killed, and its place in the writer pool is given free.
+    """
+    _bury_killed_runs(instance)
     job = definitions.resolve_job_def("main_job")
     tags = {
         RANGE_START: first.isoformat(),
         RANGE_END: last.isoformat(),
         FULL_REFRESH: "true" if full_refresh else "false",
+        BY_HAND: "true",
     }
     # Dagster also warns of every dbt check that did not run because dbt had nothing to build.
     logging.getLogger("dagster").setLevel(logging.ERROR)
@@ -92,6 +99,16 @@ def run_main_job(
         ],
         figures=figures,
     )
+
+
+def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        tags={BY_HAND: "true"},
+    )
+    for run in instance.get_runs(unfinished):
+        instance.report_run_failed(run, "The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def _failure(event: dg.DagsterEvent) -> str:

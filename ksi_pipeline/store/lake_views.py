@@ -1,5 +1,6 @@
 """The schema `lake` of the build database: exactly what the ledger says counts, nothing globbed."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,14 @@ import duckdb
 import pyarrow as pa
 from sqlalchemy import func, select
 
+from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS, LEDGER_VIEWS
 from ksi_pipeline.core.schemas import QUARANTINE as QUARANTINE_SCHEMA
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import AFFECTED_HOURS as AFFECTED_TABLE
 from ksi_pipeline.store.tables import QUARANTINE
+
+_LOCK_TRIES = 60
 
 # A tracklet that goes on into the next chunk has a row in both; the later one says all.
 _LATEST_TRACKLET = (
@@ -23,10 +27,14 @@ _LATEST_TRACKLET = (
 
 @contextmanager
 def open_duckdb(path: Path, memory_limit: str = "4GB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB file for writing, in UTC and with bounded memory."""
+    """Open a DuckDB file for writing, in UTC and with bounded memory.
+
+    Raises:
+        TransientError: E_BUILD_LOCKED, another process goes on writing it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     spill = path.parent / "spill"
-    connection = duckdb.connect(str(path))
+    connection = _connect(path)
     try:
         connection.execute(f"set memory_limit = '{memory_limit}'")
         connection.execute(f"set temp_directory = '{_quoted(spill)}'")
@@ -34,6 +42,24 @@ def open_duckdb(path: Path, memory_limit: str = "4GB") -> Iterator[duckdb.DuckDB
         yield connection
     finally:
         connection.close()
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Connect once the file is free: a dbt whose run was killed may still be finishing."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            said = str(error)
+        time.sleep(1.0)
+    raise TransientError(
+        f"The build database {path} is being written by another process: {said}. Nothing was "
+        f"built after {_LOCK_TRIES} s of waiting. End that process, or wait and run again; "
+        "readers belong on published/current.duckdb.",
+        code="E_BUILD_LOCKED",
+    )
 
 
 def pending_seq(store: Store) -> int | None:

@@ -79,6 +79,7 @@ def dbt_environment(workspace: Workspace) -> Iterator[None]:
     told = {
         "KSI_BUILD_DB": str(workspace.home.build_db),
         "KSI_DUCKDB_MEMORY_LIMIT": workspace.memory_limit,
+        "KSI_DUCKDB_TEMP_DIRECTORY": str(workspace.home.build_db.parent / "spill"),
         "KSI_DBT_THREADS": str(workspace.dbt_threads),
         "DO_NOT_TRACK": "1",
     }

@@ -1,0 +1,49 @@
+"""A small simulated mall, run through the whole pipeline once for all tests that only look."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ksi_pipeline.defs.run import RunReport
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
+from ksi_pipeline.sandbox.pos_api import PosApi
+
+from .homes import SPACE, TOKEN, make_workspace, run
+
+
+@dataclass(frozen=True)
+class RunMall:
+    """A mall that went through the pipeline."""
+
+    home: Path
+    truth: MallTruth
+    report: RunReport
+    workspace: Workspace
+    api: PosApi
+
+
+@pytest.fixture(scope="session")
+def mall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunMall]:
+    """One day, two units, one minute of video; the till goes on answering."""
+    home = tmp_path_factory.mktemp("mall")
+    truth = simulate_mall(home, video_minutes=1)
+    with PosApi(truth.feed_path, token=TOKEN) as api:
+        write_connectors(home, api.url)
+        workspace = make_workspace(home)
+        yield RunMall(home, truth, run(workspace), workspace, api)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a data home with one small shop."""
+
+    def make(name: str = "home", space: str = SPACE) -> Path:
+        home = tmp_path / name
+        (home / "spaces").mkdir(parents=True)
+        (home / "spaces" / "shop.yaml").write_text(space)
+        return home
+
+    return make

@@ -1,0 +1,75 @@
+"""Data homes for tests of the whole pipeline, and how to run and read them."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from ksi_pipeline.definitions import make_definitions
+from ksi_pipeline.defs.run import RunReport, run_main_job
+from ksi_pipeline.defs.workspace import VideoSettings, Workspace
+from ksi_pipeline.store.layout import DataHome
+from ksi_pipeline.store.store import Store
+
+REPO = Path(__file__).resolve().parents[2]
+TOKEN = "a-token-that-no-file-may-hold"
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+DAY = date(2026, 3, 27)
+
+
+def make_workspace(home: Path, **changes: object) -> Workspace:
+    """A workspace with a fixed clock, so that what it writes can be compared."""
+    workspace = Workspace(
+        store=Store(DataHome(home.resolve())),
+        dbt_project_dir=REPO / "dbt_project",
+        secrets={"KSI_POS_MAIN_TOKEN": TOKEN}.get,
+        clock=lambda: NOW,
+        video=VideoSettings(sample_hz=5.0),
+    )
+    for name, value in changes.items():
+        setattr(workspace, name, value)
+    return workspace
+
+
+def dagster_instance() -> dg.DagsterInstance:
+    """An instance that is forgotten afterwards."""
+    return dg.DagsterInstance.ephemeral()
+
+
+def run(workspace: Workspace, first: date = DAY, last: date | None = None) -> RunReport:
+    """Run the main job in process, on an instance that is forgotten afterwards."""
+    with dagster_instance() as instance:
+        return run_main_job(make_definitions(workspace), instance, first, last or first)
+
+
+def marts_of(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all published marts."""
+    with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
+        names = [row[0] for row in connection.execute("show tables").fetchall()]
+        return {
+            name: connection.execute(f"select * from {name} order by all").fetchall()
+            for name in names
+        }
+
+
+def query(home: Path, sql: str) -> list[tuple[object, ...]]:
+    """Ask the published snapshot."""
+    with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+SPACE = """\
+schema: 1
+site: {id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}
+units:
+  - {id: "0001"}
+lines:
+  - {id: door, unit: "0001", role: entrance, a: [0, 0], b: [4, 0], inside: left}
+cameras:
+  - id: cam-1
+    sees: [door]
+    homography: [[0, 0, 0, 0], [64, 0, 4, 0], [64, 48, 4, 3], [0, 48, 0, 3]]
+links:
+  - {connector: pos-main, ext_ref_code: "0001", unit: "0001"}
+"""
