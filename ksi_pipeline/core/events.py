@@ -1,6 +1,6 @@
 """Visits, line crossings and occupancy from stored tracklet points, by rule version 1.
 
-The rule (DESIGN.md section 4): position is linear between samples at most `max_gap_s` apart;
+The rule (docs/explanation/counting.md): position is linear between samples at most `max_gap_s` apart;
 enter and leave instants are where that walk meets the boundary, so a walk that passes through a
 zone between two samples is a visit too. A tracklet that begins (ends) inside is start (end)
 censored at that sample, and so is one cut by a longer gap or by the validity of the zone. A visit

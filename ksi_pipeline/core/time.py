@@ -3,7 +3,7 @@
 Inside, an instant is UTC and every fact is keyed on the start of the site's *local* hour, because
 09:00+05:45 is 03:15Z. `date_trunc` on local time merges the two 02:00 hours of an autumn night and
 `time_bucket` ignores quarter-hour zones, so hours are found by arithmetic with the offset in force
-at the instant: floor((epoch + offset) / 3600) * 3600 - offset (TRUTH-CASES.md, trap 4).
+at the instant: floor((epoch + offset) / 3600) * 3600 - offset (docs/explanation/time.md).
 
 A change of offset that is no whole hour (Australia/Lord_Howe, 30 minutes) cuts one local hour; its
 bucket then starts, by that formula, before the first instant that belongs to it. Calendar rows
@@ -222,7 +222,7 @@ def aligned_to_hours(window: Window, zone: ZoneInfo) -> Window:
 def open_spans(opening: OpeningHours, window: Window, zone: ZoneInfo) -> list[Window]:
     """Give the open pieces of a window, in order, merged where they touch.
 
-    Unknown opening hours give the whole window (TRUTH-CASES.md, case 9).
+    Unknown opening hours give the whole window.
     """
     if not opening.is_known:
         return [window]

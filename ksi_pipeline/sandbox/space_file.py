@@ -27,7 +27,7 @@ OPENING: Final = OpeningHours(
 
 
 def space_yaml(mall: Mall) -> str:
-    """Give the text of the space file (DESIGN.md section 4, schema 1)."""
+    """Give the text of the space file (docs/reference/space-model.md)."""
     shops = mall.shops
     lines = [
         "# A simulated mall: shops side by side above a common corridor. Floor metres.",

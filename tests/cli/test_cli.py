@@ -1,0 +1,182 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ksi_pipeline.cli import app
+from ksi_pipeline.core.schemas import DATASETS
+
+SPACE = """\
+schema: 1
+site: {id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}
+units: [{id: "0001"}]
+zones:
+  - {id: shelf, unit: "0001", role: selling, polygon: [[0, 0], [2, 0], [2, 2]]}
+cameras:
+  - {id: cam-1, sees: [shelf]}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def ksi(*arguments: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_a_valid_space_file_exits_0_and_says_what_it_holds(space):
+    result = ksi("space", "check", space)
+    assert result.exit_code == 0
+    assert "1 units, 1 zones, 0 lines" in " ".join(result.stdout.split())
+
+
+def test_a_wrong_space_file_exits_2_with_its_line_on_stderr(space):
+    space.write_text(SPACE.replace("selling", "seling"))
+    result = ksi("space", "check", space)
+    assert result.exit_code == 2
+    assert "shop.yaml line 5: zone 'shelf'" in " ".join(result.stderr.split())
+    assert result.stdout == ""
+
+
+def test_json_is_one_object_on_stdout(space):
+    result = ksi("space", "check", space, "--json")
+    assert json.loads(result.stdout)["site"] == "shop"
+
+
+@pytest.mark.data
+def test_events_of_a_real_street_are_printed_as_json_and_written_as_parquet(test_data, tmp_path):
+    case = test_data / "trajectories" / "ucy_zara01" / "case"
+    result = ksi(
+        "events",
+        "--points",
+        case / "points.parquet",
+        "--space",
+        case / "space.yaml",
+        "--out",
+        tmp_path,
+        "--json",
+    )
+    found = json.loads(result.stdout)
+    assert [zone["visits"] for zone in found["zones"]] == [24, 120, 158]
+    assert [(line["in"], line["out"]) for line in found["lines"]] == [(9, 5), (70, 66), (73, 65)]
+    assert pq.read_table(tmp_path / "visits.parquet").schema == DATASETS["visits"]
+
+
+def test_points_without_a_column_exit_1_and_name_it(space, tmp_path):
+    table = DATASETS["tracklet_points"].empty_table().drop(["y_m"])
+    pq.write_table(table, tmp_path / "points.parquet")
+    result = ksi(
+        "events", "--points", tmp_path / "points.parquet", "--space", space, "--out", tmp_path
+    )
+    assert result.exit_code == 1
+    assert "'y_m'" in result.stderr
+
+
+def test_an_empty_file_of_points_gives_zero_counts(space, tmp_path):
+    pq.write_table(DATASETS["tracklet_points"].empty_table(), tmp_path / "points.parquet")
+    result = ksi(
+        "events",
+        "--points",
+        tmp_path / "points.parquet",
+        "--space",
+        space,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["zones"] == [
+        {"zone_id": "shelf", "visits": 0, "people": 0, "dwell_s": 0.0}
+    ]
+
+
+def test_a_camera_that_is_not_in_the_space_file_exits_2(space, tmp_path):
+    video = tmp_path / "20260302T090000Z.avi"
+    video.write_bytes(b"")
+    result = ksi("video", "ingest", video, "--camera", "cam-7", "--space", space, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "cam-7" in result.stderr
+
+
+def test_a_naive_start_exits_2_and_says_how_to_write_it(space, tmp_path):
+    video = tmp_path / "x.avi"
+    video.write_bytes(b"")
+    result = ksi(
+        "video",
+        "ingest",
+        video,
+        "--camera",
+        "cam-1",
+        "--space",
+        space,
+        "--out",
+        tmp_path,
+        "--start",
+        "2026-03-02T09:00:00",
+    )
+    assert result.exit_code == 2
+    assert "E_NAIVE_TIME" in result.stderr
+
+
+def test_an_unreadable_video_exits_1_and_still_writes_its_coverage(space, tmp_path):
+    video = tmp_path / "20260302T090000Z.avi"
+    video.write_bytes(b"no video")
+    out = tmp_path / "out"
+    result = ksi("video", "ingest", video, "--camera", "cam-1", "--space", space, "--out", out)
+    assert result.exit_code == 1
+    assert "E_CHUNK_UNREADABLE" in result.stderr
+    assert pq.read_table(out / "coverage.parquet")["status"].to_pylist() == ["unreadable"]
+
+
+def test_pulling_from_an_unknown_connector_exits_2_and_lists_the_known(tmp_path):
+    result = ksi(
+        "tickets",
+        "pull",
+        "pos-x",
+        "--dir",
+        tmp_path,
+        "--from",
+        "2026-03-02T00:00:00+01:00",
+        "--to",
+        "2026-03-03T00:00:00+01:00",
+    )
+    assert result.exit_code == 2
+    assert "E_UNKNOWN_CONNECTOR" in result.stderr
+
+
+def test_days_in_the_wrong_order_exit_2(tmp_path):
+    result = ksi("run", "--dir", tmp_path, "--from", "2026-03-03", "--to", "2026-03-02")
+    assert result.exit_code == 2
+    assert "E_DAYS" in result.stderr
+
+
+def test_written_tables_keep_the_schema_of_the_contract(space, tmp_path):
+    rows = [
+        {
+            "site_id": "shop",
+            "camera_id": "cam-1",
+            "tracklet_id": "a",
+            "ts_utc": ts,
+            "x_m": 1.5,
+            "y_m": 0.5,
+            "confidence": 1.0,
+            "is_observed": True,
+        }
+        for ts in (0, 500_000)
+    ]
+    points = pa.Table.from_pylist(rows, schema=DATASETS["tracklet_points"])
+    pq.write_table(points, tmp_path / "points.parquet")
+    out = tmp_path / "out"
+    ksi("events", "--points", tmp_path / "points.parquet", "--space", space, "--out", out)
+    for name in ("visits", "line_crossings", "zone_occupancy"):
+        assert pq.read_table(out / f"{name}.parquet").schema == DATASETS[name]
+    assert pq.read_table(out / "visits.parquet")["dwell_s"].to_pylist() == [0.5]

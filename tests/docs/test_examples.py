@@ -1,0 +1,123 @@
+"""Examples in the documentation work as they stand."""
+
+import json
+
+import pytest
+
+from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.core.ticket_row import KNOWN_FIELDS, read_amounts, read_code, read_time
+from ksi_pipeline.space.load import load_space
+from ksi_pipeline.space.model import (
+    Area,
+    Camera,
+    Counting,
+    Line,
+    Link,
+    Site,
+    SpaceFile,
+    Tenancy,
+    Unit,
+    Zone,
+)
+
+from .pages import PAGES, REFERENCE, REPO, blocks, name_of, rows, section
+
+EXAMPLE = REPO / "data" / "spaces" / "example-street.yaml.example"
+SPACE_PAGE = REFERENCE / "space-model.md"
+
+
+@pytest.fixture
+def reference_example(tmp_path):
+    path = tmp_path / "north-mall.yaml"
+    path.write_text(blocks(SPACE_PAGE, "yaml")[0])
+    return load_space(path)
+
+
+def keys_of(model):
+    keys = {field.alias or name for name, field in model.model_fields.items()}
+    return keys - {"from", "to"}
+
+
+def test_the_example_space_file_is_valid_and_counts():
+    plan = load_space(EXAMPLE).plan()
+    assert plan.sees == {"cam-door": frozenset({"window", "shelf", "door"})}
+    assert [line.role for line in plan.lines] == ["entrance"]
+
+
+def test_the_example_space_file_is_no_part_of_a_run():
+    assert EXAMPLE not in EXAMPLE.parent.glob("*.yaml")
+
+
+def test_the_space_file_in_the_reference_is_valid(reference_example):
+    assert reference_example.site_id == "north-mall"
+
+
+def test_the_space_file_in_the_reference_shows_every_list(reference_example):
+    content = reference_example.file
+    assert content.units
+    assert content.zones
+    assert content.lines
+    assert content.cameras
+    assert content.links
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        pytest.param("Top level", SpaceFile, id="top level"),
+        pytest.param("site", Site, id="site"),
+        pytest.param("counting", Counting, id="counting"),
+        pytest.param("units", Unit, id="units"),
+        pytest.param("zones", Zone, id="zones"),
+        pytest.param("lines", Line, id="lines"),
+        pytest.param("cameras", Camera, id="cameras"),
+        pytest.param("links", Link, id="links"),
+    ],
+)
+def test_every_key_of_the_space_model_is_documented(heading, model):
+    listed = {
+        key.strip("` ") for row in rows(section(SPACE_PAGE, heading)) for key in row[0].split(",")
+    }
+    assert listed == keys_of(model)
+
+
+def test_the_keys_inside_a_unit_are_documented():
+    text = section(SPACE_PAGE, "units")
+    missing = [key for model in (Area, Tenancy) for key in keys_of(model) if f"`{key}`" not in text]
+    assert missing == []
+
+
+def examples(language, first):
+    return [
+        pytest.param(block, id=name_of(page))
+        for page in PAGES
+        for block in blocks(page, language)
+        if block.startswith(first)
+    ]
+
+
+@pytest.mark.parametrize("text", examples("yaml", "connectors:"))
+def test_connectors_in_the_docs_can_run(text, tmp_path):
+    path = tmp_path / "connectors.yaml"
+    path.write_text(text)
+    (connector,) = load_connectors(path)
+    assert connector.require_active() == "missing"
+
+
+def test_every_setting_of_a_connector_is_documented():
+    text = (REPO / "docs" / "how-to" / "connect-a-till.md").read_text()
+    listed = {row[0].strip("`") for row in rows(text)}
+    assert listed == set(ConnectorConfig.model_fields)
+
+
+@pytest.mark.parametrize("text", examples("json", "["))
+def test_feed_rows_in_the_docs_keep_the_contract(text):
+    for row in json.loads(text):
+        assert read_code(row["ext_ref_code"]) == "0001"
+        assert read_time(row["time"]).minute == 0
+        assert read_amounts(row).num_tickets >= 0
+
+
+def test_every_field_of_a_feed_row_is_documented():
+    text = (REPO / "docs" / "how-to" / "connect-a-till.md").read_text()
+    assert [field for field in sorted(KNOWN_FIELDS) if f"`{field}`" not in text] == []

@@ -1,0 +1,123 @@
+"""Reference pages say what the code says: nothing undocumented, nothing stale."""
+
+import importlib.util
+import re
+
+import pytest
+import yaml
+
+from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
+from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
+from ksi_pipeline.settings import Settings
+from video_ingest.coverage import OVERLAPPED
+
+from .pages import REFERENCE, REPO, bare, rows, section
+
+SCHEMAS = {**DATASETS, **LEDGER_VIEWS}
+MARTS = REPO / "dbt_project" / "models"
+
+
+def env_name(field):
+    alias = Settings.model_fields[field].validation_alias
+    return alias.choices[0] if alias else f"KSI_{field}".upper()
+
+
+def test_every_setting_is_documented_with_its_variable():
+    listed = {bare(row[0]): bare(row[1]) for row in rows((REFERENCE / "settings.md").read_text())}
+    assert listed == {field: env_name(field) for field in Settings.model_fields}
+
+
+def test_documented_defaults_of_settings_are_the_real_ones():
+    listed = {bare(row[0]): bare(row[2]) for row in rows((REFERENCE / "settings.md").read_text())}
+    for name, field in Settings.model_fields.items():
+        if field.default is not None and name != "dbt_project_dir":
+            assert listed[name] == str(field.default)
+
+
+def codes_in_source():
+    sources = [*REPO.glob("ksi_pipeline/**/*.py"), *REPO.glob("video_ingest/**/*.py")]
+    return {code for path in sources for code in re.findall(r'"(E_[A-Z0-9_]+)"', path.read_text())}
+
+
+def test_every_error_code_is_documented_and_none_is_stale():
+    listed = [bare(row[0]) for row in rows((REFERENCE / "error-codes.md").read_text())]
+    assert sorted(listed) == sorted(codes_in_source())
+
+
+def test_every_error_code_says_what_it_means_and_what_to_do():
+    thin = [row[0] for row in rows((REFERENCE / "error-codes.md").read_text()) if not all(row[:3])]
+    assert thin == []
+
+
+def test_every_dataset_is_documented_and_none_is_stale():
+    text = (REFERENCE / "datasets.md").read_text()
+    assert re.findall(r"^## (\w+)$", text, re.M) == list(SCHEMAS)
+
+
+@pytest.mark.parametrize("dataset", SCHEMAS)
+def test_every_column_of_a_dataset_is_documented_with_its_type(dataset):
+    listed = [
+        (bare(row[0]), bare(row[1]), row[2])
+        for row in rows(section(REFERENCE / "datasets.md", dataset))
+    ]
+    assert listed == [
+        (field.name, str(field.type), "yes" if field.nullable else "no")
+        for field in SCHEMAS[dataset]
+    ]
+
+
+@pytest.mark.parametrize("dataset", SCHEMAS)
+def test_every_column_that_may_be_null_says_what_null_means(dataset):
+    listed = rows(section(REFERENCE / "datasets.md", dataset))
+    assert [row[0] for row in listed if row[2] == "yes" and "null" not in row[3]] == []
+
+
+def test_the_page_of_marts_is_what_the_models_say():
+    path = REPO / "docs" / "build_marts.py"
+    spec = importlib.util.spec_from_file_location("build_marts", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.build(), "run: python docs/build_marts.py"
+
+
+def test_the_page_of_marts_names_every_model_and_column():
+    for path in MARTS.glob("marts/[!_]*.yml"):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            listed = rows(section(REFERENCE / "marts.md", model["name"]))
+            assert [bare(row[0]) for row in listed] == [c["name"] for c in model["columns"]]
+
+
+def words_in_marts():
+    """Words that the SQL writes into basis, status and reason."""
+    sources = [*MARTS.glob("marts/*.sql"), MARTS / "intermediate" / "int_unit_source_hours.sql"]
+    return {
+        word
+        for path in sources
+        for word in re.findall(
+            r"(?:then|else|, ?)\s*'([a-z_]+)'|'([a-z_]+)' as silent_reason",
+            re.sub(r"\{\{.*?\}\}", "", path.read_text(), flags=re.S),
+        )
+        for word in word
+        if word
+    } - {"camera", "feed"}
+
+
+def test_every_basis_status_and_reason_is_documented():
+    page = (REFERENCE / "reasons.md").read_text()
+    listed = {bare(row[0]) for row in rows(page)}
+    written = words_in_marts()
+    assert {"measured", "closed", "no_entries", "feed_silent", "camera_silent"} <= written
+    written |= {ABSENT_HOUR, OVERLAPPED, "unreadable", "silent", "refused"}
+    assert listed - {"an E_ code"} == written
+
+
+def test_every_value_that_dbt_accepts_is_documented():
+    page = REFERENCE / "reasons.md"
+    for path in MARTS.glob("marts/[!_]*.yml"):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            for column in model["columns"]:
+                if column["name"] in ("basis", "status"):
+                    (test,) = column["data_tests"]
+                    accepted = test["accepted_values"]["arguments"]["values"]
+                    listed = {bare(row[0]) for row in rows(section(page, column["name"]))}
+                    assert set(accepted) <= listed
