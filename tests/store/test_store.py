@@ -77,7 +77,8 @@ def test_codes_that_look_like_numbers_stay_text_in_the_lake_schema(store):
         rows = connection.execute("select unit_id from lake.space_unit").fetchall()
         kinds = connection.execute(
             "select data_type from information_schema.columns where table_schema = 'lake' "
-            "and table_name = 'visits' and column_name in ('zone_id', 'entered_at_utc') order by all"
+            "and table_name = 'visits' and column_name in ('zone_id', 'left_at_utc') "
+            "order by all"
         ).fetchall()
     assert rows == [("0001",)]
     assert kinds == [("TIMESTAMP WITH TIME ZONE",), ("VARCHAR",)]
