@@ -5,8 +5,9 @@ import dagster as dg
 from ksi_pipeline.defs.failures import RETRIES, no_retry_on_permanent_errors
 from ksi_pipeline.defs.partitions import DAYS, SINGLE_RUN, days_of
 from ksi_pipeline.defs.space import space_model
+from ksi_pipeline.defs.steps.chunk_inbox import find_chunks
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
-from ksi_pipeline.defs.steps.video import find_chunks, ingest_chunks
+from ksi_pipeline.defs.steps.video import ingest_chunks
 from ksi_pipeline.defs.workspace import Workspace
 
 

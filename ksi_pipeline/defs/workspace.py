@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.space.load import Space, load_space
+from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
 
@@ -67,17 +66,10 @@ class Workspace:
         """Load every space file, ordered by site.
 
         Raises:
-            ConfigError: a file is wrong, or two files describe one site.
+            ConfigError: a file is wrong, or two files describe one site or claim one code.
         """
         spaces = [load_space(path) for path in sorted(self.home.spaces.glob("*.yaml"))]
-        for space in spaces:
-            twins = [other.name for other in spaces if other.site_id == space.site_id]
-            if len(twins) > 1:
-                raise ConfigError(
-                    f"Site {space.site_id!r} is described by {', '.join(twins)}. Keep one file "
-                    "for each site; what changes over time goes into 'from' and 'to' dates.",
-                    code="E_SPACE",
-                )
+        check_together(spaces)
         return sorted(spaces, key=lambda space: space.site_id)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Protocol
 
 from ksi_pipeline.core.geometry import first_self_crossing
-from ksi_pipeline.space.model import COMMON, SpaceFile, Zone
+from ksi_pipeline.space.model import COMMON, Link, SpaceFile, Zone
 from ksi_pipeline.space.yaml_lines import Path
 
 Finding = tuple[Path, str]
@@ -24,6 +24,12 @@ def findings(space: SpaceFile) -> Iterator[Finding]:
     yield from _unit_references(space)
     yield from _camera_references(space)
     yield from _overlaps(space)
+
+
+def is_same_link(one: Link, two: Link) -> bool:
+    """Whether two links claim the same code of the same connector at the same time."""
+    same_code = (one.connector, one.ext_ref_code) == (two.connector, two.ext_ref_code)
+    return same_code and _at_once(one, two)
 
 
 def _polygons(zones: Sequence[Zone]) -> Iterator[Finding]:

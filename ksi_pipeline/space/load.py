@@ -1,6 +1,7 @@
 """Reads a space file, or says everything that is wrong with it at once."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path as FilePath
@@ -12,7 +13,7 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.geometry import shape_version
 from ksi_pipeline.core.plan import CountingRules, LineShape, SitePlan, ZoneShape
 from ksi_pipeline.core.time import local_midnight_utc
-from ksi_pipeline.space.checks import findings
+from ksi_pipeline.space.checks import findings, is_same_link
 from ksi_pipeline.space.model import Camera, SpaceFile
 from ksi_pipeline.space.yaml_lines import Path, line_of, read_yaml
 
@@ -157,3 +158,30 @@ def _entry(path: Path, data: Any) -> str:
         kind = path[0].removesuffix("s")
         return f"{kind} {name!r}: " if name is not None else f"{kind} {path[1] + 1}: "
     return f"{path[0]}: " if path else ""
+
+
+def check_together(spaces: Sequence[Space]) -> None:
+    """Check what space files say about each other.
+
+    Raises:
+        ConfigError: E_SPACE, two files describe one site, or link one code of one connector to
+            units at the same time, which would count its tickets twice.
+    """
+    for i, later in enumerate(spaces):
+        for earlier in spaces[:i]:
+            if earlier.site_id == later.site_id:
+                raise ConfigError(
+                    f"Site {later.site_id!r} is described by {earlier.name} and {later.name}. Keep "
+                    "one file for each site; what changes over time goes into 'from' and 'to'.",
+                    code="E_SPACE",
+                )
+            for link in later.file.links:
+                for other in earlier.file.links:
+                    if is_same_link(link, other):
+                        raise ConfigError(
+                            f"Code {link.ext_ref_code!r} of connector {link.connector!r} is linked "
+                            f"in {earlier.name} and in {later.name} for the same time, so its "
+                            "tickets would count twice. Remove one link, or end the first with "
+                            "'to' on the day the second begins.",
+                            code="E_SPACE",
+                        )

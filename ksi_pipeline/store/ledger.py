@@ -56,6 +56,11 @@ class Ledger:
         rows = self.rows(select(CHUNKS).where(CHUNKS.c.chunk_id == chunk_id))
         return rows[0] if rows else None
 
+    def chunks_of(self, site_id: str, camera_id: str) -> list[Row]:
+        """Give the ledger rows of a camera's chunks, in order of their start."""
+        query = select(CHUNKS).where(CHUNKS.c.site_id == site_id, CHUNKS.c.camera_id == camera_id)
+        return self.rows(query.order_by(CHUNKS.c.start_utc))
+
     def inputs_of(self, step: str) -> str | None:
         """Give the hash of the inputs that a step was last done with, or None."""
         rows = self.rows(select(STEPS).where(STEPS.c.step == step))

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from ksi_pipeline.core.time import Window, parse_instant
+from ksi_pipeline.defs.steps.chunk_inbox import find_chunks
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
 from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
 from ksi_pipeline.defs.steps.pull import pull_answers
-from ksi_pipeline.defs.steps.video import find_chunks, ingest_chunks
+from ksi_pipeline.defs.steps.video import ingest_chunks
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.tables import QUARANTINE
 
@@ -167,6 +168,18 @@ def test_a_delivery_that_breaks_the_contract_has_its_code_and_heals_when_sent_ag
     assert import_deliveries(workspace).rejected_count == 1
     assert code in quarantine(workspace)
     shutil.copytree(mall.truth.delivery_dirs[0], folder, dirs_exist_ok=True)
+    assert import_deliveries(workspace).done_count == 1
+
+
+def test_a_delivery_of_an_unknown_camera_counts_once_the_camera_is_added(mall, tmp_path):
+    deliver(mall, tmp_path)
+    space = tmp_path / "spaces" / mall.truth.space_path.name
+    text = space.read_text()
+    space.write_text(text.replace("cam-0001", "cam-0009"))
+    workspace = make_workspace(tmp_path)
+    assert import_deliveries(workspace).rejected_count == 1
+    assert "E_UNKNOWN_CAMERA" in quarantine(workspace)
+    space.write_text(text)
     assert import_deliveries(workspace).done_count == 1
 
 

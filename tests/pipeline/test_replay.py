@@ -79,6 +79,20 @@ def test_a_chunk_sent_again_with_other_bytes_replaces_what_the_first_gave(shop, 
     assert tables(workspace) == wanted
 
 
+def test_video_deleted_after_it_was_counted_still_counts_and_still_hands_on_its_state(shop, films):
+    kept, tidied = make_workspace(shop("kept")), make_workspace(shop("tidied"))
+    for workspace in (kept, tidied):
+        for video in films[:2]:
+            arrive(workspace.home.root, video)
+        ingest_chunks(workspace, DAY, DAY)
+    for path in (tidied.home.chunks).rglob("*.avi"):
+        path.unlink()
+    for workspace in (kept, tidied):
+        arrive(workspace.home.root, films[2])
+        assert ingest_chunks(workspace, DAY, DAY).done_count == 1
+    assert tables(tidied) == tables(kept)
+
+
 def affected(workspace) -> set[tuple[str, int]]:
     rows = workspace.store.ledger.rows(select(AFFECTED_HOURS))
     return {(row["unit_id"], row["hour_start_utc"]) for row in rows}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.space.load import load_space
+from ksi_pipeline.space.load import check_together, load_space
 from ksi_pipeline.space.tables import space_tables
 
 GOOD = """\
@@ -112,6 +112,16 @@ def test_a_redrawn_zone_gets_another_geometry_version(load):
     before = load(GOOD).plan().zones[0].geometry_version
     after = load(GOOD.replace("[2, 1]]", "[2, 1.5]]")).plan().zones[0].geometry_version
     assert before != after
+
+
+def test_one_code_linked_in_two_files_at_once_is_refused(load, tmp_path):
+    one = load(GOOD)
+    two = load(GOOD.replace("id: mall", "id: other"))
+    with pytest.raises(ConfigError, match="would count twice"):
+        check_together([one, two])
+    check_together(
+        [one, load(GOOD.replace("id: mall", "id: other").replace('"0001", unit', '"2", unit'))]
+    )
 
 
 @pytest.mark.data

@@ -50,7 +50,7 @@ def import_deliveries(workspace: Workspace) -> DeliveryReport:
     for number, folder in enumerate(folders):
         workspace.progress(f"delivery {folder.name}", number / len(folders))
         name = folder.relative_to(workspace.home.deliveries).as_posix()
-        step, inputs = f"delivery:{name}", _signature(folder)
+        step, inputs = f"delivery:{name}", _signature(folder, spaces)
         if workspace.store.ledger.inputs_of(step) == inputs:
             report.unchanged_count += 1
             continue
@@ -70,17 +70,26 @@ def import_deliveries(workspace: Workspace) -> DeliveryReport:
     return report
 
 
-def _signature(folder: Path) -> str:
-    """Name the bytes of a delivery cheaply; a file sent again has another time or size."""
+def _signature(folder: Path, spaces: dict[str, Space]) -> str:
+    """Name the bytes of a delivery cheaply; a file sent again has another time or size.
+
+    Whether its camera is known is part of it, so that a delivery is looked at again once the
+    camera is in the space file.
+    """
     stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.iterdir())]
-    return digest(*stats)
+    return digest(*stats, _is_known(folder, spaces))
+
+
+def _is_known(folder: Path, spaces: dict[str, Space]) -> bool:
+    site_id, camera_id = folder.parts[-3:-1]
+    space = spaces.get(site_id)
+    return space is not None and camera_id in {camera.id for camera in space.file.cameras}
 
 
 def _read(folder: Path, spaces: dict[str, Space]) -> dict[str, pa.Table]:
     site_id, camera_id = folder.parts[-3:-1]
     name = "/".join(folder.parts[-3:])
-    space = spaces.get(site_id)
-    if space is None or camera_id not in {camera.id for camera in space.file.cameras}:
+    if not _is_known(folder, spaces):
         raise ContractError(
             f"Delivery {name}: no space file has camera {camera_id!r} of site {site_id!r}. It is "
             "kept aside. Add the camera to the space file, or correct the folder's name.",

@@ -129,10 +129,7 @@ def _load_answer(
     store, question = workspace.store, answer.fetch
     known = store.read("ticket_hours", prefix=f"answer:{question.connector_id}/{space.site_id}/")
     added = new_revisions(answer, known, absent_means=absent_means)
-    source = (
-        f"answer:{question.connector_id}/{space.site_id}/"
-        f"{to_us(question.fetched_at_utc)}-{question.raw_sha256[:16]}"
-    )
+    source = f"answer:{question.connector_id}/{space.site_id}/{_answer_name(question)}"
     if added.num_rows:
         store.replace(change, "ticket_hours", added, source=source)
         change.affect(_linked_hours(space, added))
@@ -183,8 +180,13 @@ def _refuse_answer(
         reason_code=error.code,
         fetched_at_utc=question.fetched_at_utc,
     )
-    source = f"answer:{question.connector_id}/{space.site_id}/{question.raw_sha256[:16]}-refused"
+    source = f"answer:{question.connector_id}/{space.site_id}/{_answer_name(question)}"
     add_coverage(workspace, change, space, refused, source)
+
+
+def _answer_name(question: Fetch) -> str:
+    instants = (question.window.start, question.fetched_at_utc)
+    return "-".join([*(str(to_us(at)) for at in instants), question.raw_sha256[:16]])
 
 
 def _linked_hours(space: Space, rows: pa.Table) -> Iterator[AffectedHour]:

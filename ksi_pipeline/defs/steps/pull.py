@@ -155,7 +155,8 @@ def _cover_refused(
         reason_code=error.code,
         fetched_at_utc=workspace.clock(),
     )
-    source = f"refused:{connector_id}/{space.site_id}/{to_us(workspace.clock())}"
+    instants = f"{to_us(window.start)}-{to_us(workspace.clock())}"
+    source = f"refused:{connector_id}/{space.site_id}/{instants}"
     add_coverage(workspace, change, space, refused, source)
     if change.adds:
         workspace.store.commit(change)

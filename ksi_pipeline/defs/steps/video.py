@@ -4,21 +4,29 @@ A chunk's result depends on its bytes, its camera, the detector, and the people 
 the chunk before. All of that is one hash, its `done_key`. A chunk whose key is the one it was done
 with is not decoded. When a chunk arrives late or again, the state it hands on differs, so the keys
 of its successors differ and they are done again, until a state comes out as it was before.
+
+A chunk that was deleted after it was done still counts and still hands on its state.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
-from itertools import groupby
+from datetime import date, timedelta
 from pathlib import Path
 
+from ksi_pipeline.defs.steps.chunk_inbox import (
+    chunk_quarantine,
+    chunk_row,
+    discover_chunks,
+    has_camera,
+    known_sha256,
+)
 from ksi_pipeline.defs.steps.landing import land_tracklets
 from ksi_pipeline.defs.steps.video_files import camera_spec
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Change, QuarantineRow, to_us
-from video_ingest.chunks import Discovery, discover
+from ksi_pipeline.store.store import Change, from_us
 from video_ingest.contract import CameraSpec, Chunk
 from video_ingest.detectors import Detector, make_detector
 from video_ingest.ingest import ChunkResult, file_sha256, ingest_chunk
@@ -26,15 +34,6 @@ from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams, TrackerSt
 
 # Beyond this the spacing of chunks says nothing about how long an unreadable one was.
 _LONGEST_CHUNK = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundChunks:
-    """What lies in the inbox for the days asked for."""
-
-    chunk_count: int
-    changed_count: int
-    rejected_count: int
 
 
 @dataclass(slots=True)
@@ -48,34 +47,6 @@ class IngestReport:
     messages: list[str] = field(default_factory=list)
 
 
-def find_chunks(workspace: Workspace, first: date, last: date) -> FoundChunks:
-    """Note the chunks of some UTC days; files that cannot be chunks go to quarantine."""
-    found = _discover(workspace)
-    spaces = {space.site_id: space for space in workspace.spaces()}
-    change = Change(cause="chunks found")
-    for rejected in found.rejected:
-        name = str(rejected.path.relative_to(workspace.home.chunks))
-        change.quarantine.append(_quarantine(workspace, name, rejected.code, rejected.message))
-    days = [c for c in found.chunks if first <= c.start_utc.date() <= last]
-    changed = 0
-    for chunk in days:
-        if _camera(spaces, chunk) is None:
-            message = (
-                f"Chunk {chunk.chunk_id}: no space file has camera {chunk.camera_id!r} of site "
-                f"{chunk.site_id!r} at that time. It waits. Add the camera to the space file, or "
-                "move the file to the folder of its camera."
-            )
-            change.quarantine.append(
-                _quarantine(workspace, chunk.chunk_id, "E_UNKNOWN_CAMERA", message)
-            )
-        row = workspace.store.ledger.chunk(chunk.chunk_id)
-        if _known_sha256(row, chunk) is None:
-            changed += 1
-            change.chunks.append(_noted(workspace, chunk, row))
-    workspace.store.commit(change)
-    return FoundChunks(len(days), changed, len(change.quarantine))
-
-
 def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport:
     """Decode the chunks of some UTC days that are new or changed, and what follows from them.
 
@@ -84,14 +55,13 @@ def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport
     """
     report = IngestReport()
     spaces = {space.site_id: space for space in workspace.spaces()}
-    found = _discover(workspace).chunks
-    for (site_id, camera_id), group in groupby(found, key=lambda c: (c.site_id, c.camera_id)):
-        camera_chunks = [chunk for chunk in group if _camera(spaces, chunk) is not None]
-        if camera_chunks:
-            _ingest_camera(
-                _CameraWork(workspace, spaces[site_id], camera_id, report, first, last),
-                camera_chunks,
-            )
+    by_camera: dict[tuple[str, str], list[Chunk]] = defaultdict(list)
+    for chunk in discover_chunks(workspace).chunks:
+        if has_camera(spaces, chunk):
+            by_camera[chunk.site_id, chunk.camera_id].append(chunk)
+    for (site_id, camera_id), chunks in by_camera.items():
+        work = _CameraWork(workspace, spaces[site_id], camera_id, report, first, last)
+        _ingest_camera(work, chunks)
     return report
 
 
@@ -114,16 +84,20 @@ class _CameraWork:
         return upstream_changed and row is not None and row["done_key"] is not None
 
 
-def _ingest_camera(work: _CameraWork, chunks: Sequence[Chunk]) -> None:
-    ledger, state, changed = work.workspace.store.ledger, TrackerState(), False
+def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> None:
+    known = work.workspace.store.ledger.chunks_of(work.space.site_id, work.camera_id)
+    rows = {row["chunk_id"]: row for row in known}
+    chunks = _with_deleted(work, present, rows.values())
+    on_disk = {chunk.chunk_id for chunk in present}
+    state, changed = TrackerState(), False
     for number, chunk in enumerate(chunks):
-        row = ledger.chunk(chunk.chunk_id)
-        if not work.wants(chunk, row, changed):
+        row = rows.get(chunk.chunk_id)
+        if chunk.chunk_id not in on_disk or not work.wants(chunk, row, changed):
             state, changed = _state_of(row), False
             continue
         nominal_s = _nominal_s(chunks, number)
         spec = camera_spec(work.space, chunk.camera_id, chunk.start_utc)
-        sha256 = _known_sha256(row, chunk) or file_sha256(chunk.path)
+        sha256 = known_sha256(row, chunk) or file_sha256(chunk.path)
         key = digest(sha256, spec.version, _video_version(work.workspace.video), state.digest())
         if row and row["done_key"] in (key, _unreadable_key(key, nominal_s)):
             work.report.unchanged_count += 1
@@ -133,6 +107,23 @@ def _ingest_camera(work: _CameraWork, chunks: Sequence[Chunk]) -> None:
         _land(work, chunk, row, result, sha256, _done_key(result, key, nominal_s))
         changed = row is None or row["state_json"] != result.state.to_json()
         state = result.state
+
+
+def _with_deleted(work: _CameraWork, present: Sequence[Chunk], rows: Iterable[Row]) -> list[Chunk]:
+    """Give the camera's chunks in order of their start, those done and deleted since included."""
+    on_disk = {chunk.chunk_id for chunk in present}
+    deleted = [
+        Chunk(
+            work.space.site_id,
+            work.camera_id,
+            row["chunk_id"],
+            work.workspace.home.root / str(row["path"]),
+            from_us(row["start_utc"]),
+        )
+        for row in rows
+        if row["chunk_id"] not in on_disk and row["done_key"] is not None
+    ]
+    return sorted([*present, *deleted], key=lambda chunk: chunk.start_utc)
 
 
 def _decode(
@@ -182,7 +173,7 @@ def _land(
         f"chunk:{chunk.chunk_id}",
         tables,
     )
-    noted = _noted(work.workspace, chunk, row, sha256)
+    noted = chunk_row(work.workspace, chunk, row, sha256)
     noted |= {
         "done_key": done_key,
         "state_json": result.state.to_json(),
@@ -197,51 +188,11 @@ def _land(
         work.report.unreadable_count += 1
         work.report.messages.append(f"{result.problem.code}: {result.problem}")
         change.quarantine.append(
-            _quarantine(
+            chunk_quarantine(
                 work.workspace, chunk.chunk_id, result.problem.code, str(result.problem), sha256
             )
         )
     work.workspace.store.commit(change)
-
-
-def _discover(workspace: Workspace) -> Discovery:
-    if not workspace.home.chunks.is_dir():
-        return Discovery((), ())
-    return discover(workspace.home.chunks)
-
-
-def _camera(spaces: dict[str, Space], chunk: Chunk) -> object | None:
-    space = spaces.get(chunk.site_id)
-    return space.camera_at(chunk.camera_id, chunk.start_utc) if space else None
-
-
-def _known_sha256(row: Row | None, chunk: Chunk) -> str | None:
-    """Give the hash of a file that was hashed before and has not been touched since."""
-    stat = chunk.path.stat()
-    if row is None or (row["size"], row["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
-        return None
-    return str(row["sha256"])
-
-
-def _noted(
-    workspace: Workspace, chunk: Chunk, row: Row | None, sha256: str | None = None
-) -> dict[str, object]:
-    stat = chunk.path.stat()
-    return {
-        "chunk_id": chunk.chunk_id,
-        "site_id": chunk.site_id,
-        "camera_id": chunk.camera_id,
-        "path": str(chunk.path.relative_to(workspace.home.root)),
-        "start_utc": to_us(chunk.start_utc.astimezone(UTC)),
-        "size": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-        "sha256": sha256 or file_sha256(chunk.path),
-        "done_key": row["done_key"] if row else None,
-        "state_json": row["state_json"] if row else None,
-        "status": row["status"] if row else "found",
-        "message": row["message"] if row else None,
-        "observed_s": row["observed_s"] if row else None,
-    }
 
 
 def _state_of(row: Row | None) -> TrackerState:
@@ -282,17 +233,3 @@ def _done_key(result: ChunkResult, key: str, nominal_s: float | None) -> str:
 def _unreadable_key(key: str, nominal_s: float | None) -> str:
     """An unreadable chunk also depends on its neighbours, which say how long it should be."""
     return f"{key}:{nominal_s}"
-
-
-def _quarantine(
-    workspace: Workspace, name: str, code: str, message: str, sha256: str = ""
-) -> QuarantineRow:
-    return QuarantineRow(
-        source=f"chunk:{name}",
-        code=code,
-        message=message,
-        raw_sha256=sha256,
-        row_number=-1,
-        raw_value=None,
-        first_seen_utc=workspace.clock(),
-    )
