@@ -2,11 +2,11 @@
 
 The rule (docs/explanation/counting.md): position is linear between samples at most `max_gap_s`
 apart; enter and leave instants are where that walk meets the boundary, so a walk that passes
-through a zone between two samples is a visit too. A tracklet that begins (ends) inside is start (end)
-censored at that sample, and so is one cut by a longer gap or by the validity of the zone. A visit
-is a maximal inside interval of positive length. A crossing is a change of side between consecutive
-samples whose hit lies on the segment (0 <= u < 1 from a); a sample exactly on the line keeps the
-side of the sample before it, a first one takes the side of the next off the line.
+through a zone between two samples is a visit too. A tracklet that begins (ends) inside is start
+(end) censored at that sample, and so is one cut by a longer gap or by the validity of the zone. A
+visit is a maximal inside interval of positive length. A crossing is a change of side between
+consecutive samples whose hit lies on the segment (0 <= u < 1 from a); a sample exactly on the line
+keeps the side of the sample before it, a first one takes the side of the next off the line.
 
 Instants are rounded to microseconds; dwell and occupancy are sums of the rounded instants, so that
 person-seconds of the minutes add up to the dwell of the visits.
