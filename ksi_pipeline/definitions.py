@@ -14,7 +14,7 @@ from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.tickets import hourly_tickets, ticket_hours
 from ksi_pipeline.defs.vision import camera_chunks, tracklets
 from ksi_pipeline.defs.workspace import Progress, VideoSettings, Workspace, no_progress
-from ksi_pipeline.settings import REPOSITORY, Settings, secret
+from ksi_pipeline.settings import REPOSITORY, Settings, load_settings, secret
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
 
@@ -67,4 +67,4 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads; evaluated when it asks, so that an import opens nothing."""
-    return make_definitions(make_workspace(Settings()))
+    return make_definitions(make_workspace(load_settings()))

@@ -244,7 +244,7 @@ _NEXT = {
     "right one, write it as the connector's url.",
     "E_FEED_TLS": "Have the certificate renewed, or trust the company's own root certificate by "
     "naming its file in REQUESTS_CA_BUNDLE.",
-    "E_FEED_REFUSED": "Ask the owner of the feed what it expects; the guide wants 200 with a list.",
+    "E_FEED_REFUSED": "Ask the owner of the feed what it expects; the contract is 200 and a list.",
     "E_FEED_UNAVAILABLE": "The next run asks again; if it lasts, tell the owner of the feed.",
     "E_FEED_TIMEOUT": "The next run asks again; if the feed is merely slow, a smaller "
     "longest_window_days or a larger read_timeout_s helps.",

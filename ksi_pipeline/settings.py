@@ -9,8 +9,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ksi_pipeline.core.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -53,6 +55,29 @@ class Settings(BaseSettings):
     dbt_project_dir: Path = Field(
         default=REPOSITORY / "dbt_project", description="Folder of the dbt project."
     )
+
+
+def load_settings(data_dir: Path | None = None) -> Settings:
+    """Read the settings; a data home given on the command line wins.
+
+    Raises:
+        ConfigError: E_SETTING, naming each variable that is wrong; values are not repeated.
+    """
+    try:
+        return Settings() if data_dir is None else Settings(data_dir=data_dir)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{_variable(str(detail['loc'][0]))}: {detail['msg']}" for detail in error.errors()
+        )
+        raise ConfigError(
+            f"A setting is wrong: {wrong}. Nothing was done. Correct the environment variable; "
+            "docs/reference/settings.md lists them.",
+            code="E_SETTING",
+        ) from None
+
+
+def _variable(name: str) -> str:
+    return name.upper() if name.upper() == "DAGSTER_HOME" else f"KSI_{name.upper()}"
 
 
 def secret(name: str) -> str | None:

@@ -6,6 +6,7 @@ A damaged file gives what it holds, and `DecodeReport` says which spans that was
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,10 @@ import numpy as np
 from video_ingest.contract import Chunk, ChunkUnreadable
 from video_ingest.detectors.base import Frame, Image
 from video_ingest.instants import SECOND_US, seconds_to_us, to_us
+
+# A damaged chunk has its own message; FFmpeg's and OpenCV's lines name neither file nor remedy.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 # A pause between frames that is longer than this was not seen; two seconds hold every frame rate
 # in use, and three frame intervals hold time-lapse.

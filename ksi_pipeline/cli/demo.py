@@ -22,7 +22,7 @@ from ksi_pipeline.defs.workspace import Progress, Workspace
 from ksi_pipeline.sandbox.compare import Compared, compare
 from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
-from ksi_pipeline.settings import Settings
+from ksi_pipeline.settings import Settings, load_settings
 from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def demo(
     # Dagster takes seconds to import; verbs that do not need it should not wait for it.
     from ksi_pipeline.definitions import make_workspace
 
-    settings = Settings(data_dir=data_dir)
     with errors_as_messages(), progress_bar("ksi demo") as progress:
+        settings = load_settings(data_dir)
         truth = simulate_mall(data_dir, days=days, units=units, progress=_share(progress, 0, 0.4))
         workspace = make_workspace(settings, _share(progress, 0.4, 1.0))
         report = _run(workspace, settings, truth)

@@ -19,7 +19,7 @@ from ksi_pipeline.cli.console import (
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.days import days_to_run
 from ksi_pipeline.defs.workspace import Workspace
-from ksi_pipeline.settings import Settings
+from ksi_pipeline.settings import Settings, load_settings
 from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ def run(
     # Dagster takes seconds to import; verbs that do not need it should not wait for it.
     from ksi_pipeline.definitions import make_workspace
 
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     with errors_as_messages(), progress_bar("ksi run") as progress:
+        settings = load_settings(data_dir)
         workspace = make_workspace(settings, progress)
         report = run_in(workspace, settings, from_day, to_day, full_refresh=full_refresh)
     if as_json:
         print_json(_as_dict(report))
     else:
         show(report, workspace)
-    if not report.is_success:
+    if report.failures or report.warnings:
         raise typer.Exit(DATA_SAYS_NO)
 
 

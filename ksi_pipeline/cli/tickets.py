@@ -19,7 +19,7 @@ from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
-from ksi_pipeline.settings import Settings
+from ksi_pipeline.settings import load_settings
 
 tickets = typer.Typer(no_args_is_help=True)
 
@@ -43,9 +43,8 @@ def pull(
     # Dagster takes seconds to import; verbs that do not need it should not wait for it.
     from ksi_pipeline.definitions import make_workspace
 
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     with errors_as_messages(), progress_bar("tickets") as progress:
-        workspace = make_workspace(settings, progress)
+        workspace = make_workspace(load_settings(data_dir), progress)
         window = Window(instant_option(from_time), instant_option(to_time))
         load_spaces(workspace)
         pulled = pull_answers(workspace, window, only=connector)
@@ -62,7 +61,7 @@ def pull(
     if as_json:
         print_json({**figures, "failed": pulled.failed})
     else:
-        for message in (*pulled.messages, *parsed.messages):
+        for message in (*pulled.failed.values(), *parsed.messages):
             err.print(message, markup=False)
         out.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in figures.items()) + ".")
     if pulled.failed:

@@ -28,7 +28,7 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class HourlyApi:
-    """One endpoint that speaks the guide's contract.
+    """One endpoint that speaks the hourly ticket contract (docs/how-to/connect-a-till.md).
 
     Attributes:
         url: without fromTime, toTime and ext_ref_codes; it may have a query of its own.
@@ -82,7 +82,7 @@ class HourlyApi:
 
 
 def request_url(url: str, window: Window, codes: Sequence[str], zone: ZoneInfo) -> str:
-    """Write a request as the guide's example does."""
+    """Write a request byte for byte as the contract's example."""
     query = [
         f"fromTime={_written(window.start, zone)}",
         f"toTime={_written(window.end - _SECOND, zone)}",

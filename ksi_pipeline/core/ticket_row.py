@@ -1,4 +1,4 @@
-"""Strict reading of one row of the hourly feed: the guide's three fields, v2's optional ones.
+"""Strict reading of one row of the hourly feed: the contract's three fields, v2's optional ones.
 
 Nothing is converted: the text "25" is no number, 25.0 is no whole number, 1 is no code. A value
 that is refused names its code, so that the row can be quarantined and the rest of the answer used.
@@ -43,11 +43,11 @@ class RowRefused(ContractError):
 
 
 def require_fields(row: Mapping[str, object]) -> None:
-    """Refuse a row that lacks one of the guide's fields (E_FIELD_MISSING)."""
+    """Refuse a row that lacks one of the contract's fields (E_FIELD_MISSING)."""
     missing = [name for name in V1_FIELDS if name not in row]
     if missing:
         raise RowRefused(
-            f"the field {' and '.join(missing)} is missing; the guide asks for "
+            f"the field {' and '.join(missing)} is missing; the contract asks for "
             f"{', '.join(V1_FIELDS)} in every row",
             code="E_FIELD_MISSING",
         )

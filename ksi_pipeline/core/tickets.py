@@ -180,7 +180,7 @@ def _read_row(
     if isinstance(value, RepeatedKeys):
         row.refuse("E_ROW_TYPE", f"it names {' and '.join(map(repr, value.keys))} more than once")
     elif not isinstance(value, dict):
-        row.refuse("E_ROW_TYPE", f"it is {shown(value)}, not an object with the guide's fields")
+        row.refuse("E_ROW_TYPE", f"it is {shown(value)}, not an object with the contract's fields")
     else:
         row.read(require_fields, value)
         row.ext_ref_code = row.read(read_code, value.get("ext_ref_code"))

@@ -85,6 +85,8 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
         )
         arguments = ["build", *(["--full-refresh"] if full_refresh else [])]
         arguments += ["--exclude-resource-type", "unit_test"]
+        final_after_s = int(workspace.final_after.total_seconds())
+        arguments += ["--vars", json.dumps({"final_after_s": final_after_s})]
         workspace.progress("dbt build", 0.0)
         with dbt_environment(workspace):
             events = list(dbt.cli(arguments, context=context).stream())

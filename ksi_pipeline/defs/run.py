@@ -95,7 +95,9 @@ def run_main_job(
         run_id=result.run_id,
         failures=[_failure(event) for event in result.all_events if event.is_step_failure],
         warnings=[
-            _warning(event) for event in result.get_asset_check_evaluations() if not event.passed
+            _warning(event)
+            for event in result.get_asset_check_evaluations()
+            if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR
         ],
         figures=figures,
     )

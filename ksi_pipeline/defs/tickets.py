@@ -28,7 +28,7 @@ def hourly_tickets(
     """
     with no_retry_on_permanent_errors(context):
         pulled = pull_answers(workspace, window_of(*days_of(context)))
-    for message in pulled.messages:
+    for message in pulled.failed.values():
         context.log.error(message)
     return dg.MaterializeResult(
         metadata={

@@ -1,8 +1,9 @@
-"""A till system's hourly API on this machine, as the guide describes it, for tests and trials.
+"""A till system's hourly API on this machine, for tests and trials.
 
-It speaks the contract strictly, so that a connector that passes here has sent what a real till
-system needs: times with an offset, `+` as %2B, repeated ext_ref_codes, a Bearer token, toTime
-inclusive. Faults can be scripted, one request after the other. It listens on 127.0.0.1 only.
+It speaks the contract (docs/how-to/connect-a-till.md) strictly, so that a connector that passes
+here has sent what a real till system needs: times with an offset, `+` as %2B, repeated
+ext_ref_codes, a Bearer token, toTime inclusive. Faults can be scripted, one request after the
+other. It listens on 127.0.0.1 only.
 """
 
 import hmac
@@ -90,8 +91,8 @@ class PosApi:
         """Listen, but do not answer yet.
 
         Args:
-            rows: the guide's rows, or a .json or .parquet file of them (`time` as text); answered
-                in this order, with whatever v2 fields they have.
+            rows: rows of the contract, or a .json or .parquet file of them (`time` as text),
+                answered in this order, with whatever v2 fields they have.
             token: the one Bearer token that is right.
             port: 0 takes a free one.
             faults: scripted, in order; the truth follows once they are used up.

@@ -122,7 +122,7 @@ def unit_hours(
 
 
 def feed_rows(hours: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
-    """Turn unit-hours into what the till feed reports, in the guide's form.
+    """Turn unit-hours into what the till feed reports, in the contract's form.
 
     Every open hour has a row, with 0 where nothing was sold; silent hours have none. Ordered by
     time, then code.

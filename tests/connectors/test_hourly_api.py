@@ -1,4 +1,4 @@
-"""The guide's request and answer, byte for byte, over real HTTP."""
+"""The contract's request and answer, byte for byte, over real HTTP."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ def read(answer: Answer) -> ParsedAnswer:
     return parse_hourly_answer(answer.body, answer.fetch, known_codes=set(answer.codes))
 
 
-def test_the_guides_example_request_is_sent_byte_for_byte():
+def test_the_contracts_example_request_is_sent_byte_for_byte():
     with PosApi(GUIDE_ROWS, token=SECRET) as api:
         (answer,) = connector_of(api).fetch(GUIDE_WINDOW, ["0001", "0002"], SANTIAGO)
     assert api.requests[0].target == (
@@ -74,7 +74,7 @@ def test_the_guides_example_request_is_sent_byte_for_byte():
     assert (answer.codes, answer.fetched_at_utc) == (("0001", "0002"), NOW)
 
 
-def test_the_guides_example_answer_is_four_rows_435_tickets_and_two_hours():
+def test_the_contracts_example_answer_is_four_rows_435_tickets_and_two_hours():
     with PosApi(GUIDE_ROWS, token=SECRET) as api:
         (answer,) = connector_of(api).fetch(GUIDE_WINDOW, ["0001", "0002"], SANTIAGO)
     rows = read(answer).rows

@@ -54,7 +54,7 @@ def hours_left_open(answer: ParsedAnswer) -> dict:
     }
 
 
-def test_the_guides_example_gives_four_rows_and_435_tickets():
+def test_the_contracts_example_gives_four_rows_and_435_tickets():
     answer = parse(
         a_row(9, "0001", 25), a_row(10, "0001", 30), a_row(9, "0002", 150), a_row(10, "0002", 230)
     )

@@ -1,6 +1,8 @@
 """The calendar of each site: every local hour between its first and its last sign of life.
 
-The span comes from what was covered, never from the clock, so that a replay gives the same rows.
+The span comes from what was covered and counted, never from the clock, so that a replay gives the
+same rows. Coverage counts where the site was open: an answer for a whole UTC day begins a few hours
+before the local business day does, and those closed hours must not add a day that nobody watched.
 """
 
 from datetime import datetime
@@ -8,7 +10,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ksi_pipeline.core.time import Window
+from ksi_pipeline.core.time import HOUR, Window, merged, open_spans
 from ksi_pipeline.defs.steps.touched import units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.calendar import site_calendar
@@ -25,25 +27,52 @@ def build_calendars(workspace: Workspace) -> dict[str, int]:
     coverage = workspace.store.read("coverage")
     hours: dict[str, int] = {}
     for space in workspace.spaces():
-        window = _span(space, coverage)
+        window = _span(space, _coverage_of(space, coverage), _counted_hours(workspace, space))
         if window is not None:
             hours[space.site_id] = _build_one(workspace, space, window)
     return hours
 
 
-def _span(space: Space, coverage: pa.Table) -> Window | None:
+def _coverage_of(space: Space, coverage: pa.Table) -> list[Window]:
     codes = {(link.connector, link.ext_ref_code) for link in space.file.links}
-    instants: list[datetime] = []
-    cameras = coverage.filter(pc.equal(coverage["site_id"], space.site_id))
-    feeds = coverage.filter(pc.equal(coverage["source_kind"], "feed"))
-    keys = zip(feeds["source_id"].to_pylist(), feeds["key"].to_pylist(), strict=True)
-    ours = feeds.filter(pa.array([key in codes for key in keys], pa.bool_()))
-    for table in (cameras, ours):
-        if table.num_rows:
-            instants += [pc.min(table["from_utc"]).as_py(), pc.max(table["to_utc"]).as_py()]
-    if not instants or min(instants) >= max(instants):
-        return None
-    return Window(min(instants), max(instants))
+    windows = {
+        Window(row["from_utc"], row["to_utc"])
+        for row in coverage.to_pylist()
+        if row["from_utc"] < row["to_utc"]
+        and (row["site_id"] == space.site_id or (row["source_id"], row["key"]) in codes)
+    }
+    return merged(windows)
+
+
+def _counted_hours(workspace: Workspace, space: Space) -> list[datetime]:
+    """Give the hours in which something was counted, closed ones included: none may be lost."""
+    codes = {(link.connector, link.ext_ref_code) for link in space.file.links}
+    columns = ["connector_id", "ext_ref_code", "num_tickets", "hour_start_utc"]
+    tickets = workspace.store.read("ticket_hours", columns=columns).to_pylist()
+    hours = {
+        row["hour_start_utc"]
+        for row in tickets
+        if row["num_tickets"] and (row["connector_id"], row["ext_ref_code"]) in codes
+    }
+    for dataset in ("visits", "line_crossings", "zone_occupancy"):
+        events = workspace.store.read(
+            dataset, source=f"events:{space.site_id}", columns=["hour_start_utc"]
+        )
+        hours |= set(pc.unique(events["hour_start_utc"]).to_pylist())
+    return sorted(hours)
+
+
+def _span(space: Space, covered: list[Window], counted: list[datetime]) -> Window | None:
+    """Give the instants between which every hour belongs to the calendar."""
+    site = space.file.site
+    instants = [*counted[:1], *(hour + HOUR for hour in counted[-1:])]
+    for windows, pick in ((covered, 0), (covered[::-1], -1)):
+        for window in windows:
+            opened = open_spans(site.opening(), window, site.zone_info)
+            if opened:
+                instants += [opened[pick].start, opened[pick].end]
+                break
+    return Window(min(instants), max(instants)) if instants else None
 
 
 def _build_one(workspace: Workspace, space: Space, window: Window) -> int:

@@ -63,13 +63,14 @@ def parse_answers(workspace: Workspace) -> ParseReport:
     for number, fetch in enumerate(fetches):
         workspace.progress(f"tickets {fetch['connector_id']}", number / len(fetches))
         config, space = configs.get(fetch["connector_id"]), spaces.get(fetch["site_id"])
-        if config is None or space is None:
+        if config is None or space is None or config.absent_means is None:
             report.messages.append(
                 f"An answer of connector {fetch['connector_id']!r} for site {fetch['site_id']!r} "
-                "waits: the connector or the site is not configured any more. Put it back."
+                "waits unread: the connector, its absent_means or the site is not configured any "
+                "more. Put it back; the answer is read by the next run."
             )
             continue
-        _parse_one(workspace, report, fetch, space, config.require_active())
+        _parse_one(workspace, report, fetch, space, config.absent_means)
     files = workspace.store.ledger.live_files("ticket_hours")
     report.total_rows = sum(int(row["row_count"]) for row in files)
     return report

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ksi_pipeline.connectors.base import Connector
+from ksi_pipeline.connectors.base import Answer
 from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
 from ksi_pipeline.connectors.hourly_api import hourly_windows
 from ksi_pipeline.connectors.registry import make_connector
@@ -30,7 +30,6 @@ class PullReport:
     answer_count: int = 0
     new_count: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
 
 
 def pull_answers(workspace: Workspace, window: Window, only: str | None = None) -> PullReport:
@@ -49,16 +48,10 @@ def pull_answers(workspace: Workspace, window: Window, only: str | None = None) 
     report = PullReport()
     spaces = workspace.spaces()
     for config in _asked(workspace, only):
-        try:
-            config.require_active()
-            connector = make_connector(config, workspace.secrets, workspace.clock)
-        except ConfigError as error:
-            _note_failure(report, config.id, error)
-            continue
         for space in spaces:
+            _pull_site(workspace, report, config, space, window)
             if config.id in report.failed:
                 break
-            _pull_site(workspace, report, connector, config, space, window)
     return report
 
 
@@ -72,14 +65,16 @@ def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
             code="E_UNKNOWN_CONNECTOR",
         )
     for config in configs:
-        if config.id == only or (only is None and config.active):
+        if config.id == only:
+            # asked by name, a connector may be tried before the schedule takes it
+            yield config.model_copy(update={"active": True})
+        elif only is None and config.active:
             yield config
 
 
 def _pull_site(
     workspace: Workspace,
     report: PullReport,
-    connector: Connector,
     config: ConnectorConfig,
     space: Space,
     window: Window,
@@ -97,24 +92,31 @@ def _pull_site(
             (part.start - asked.start) / (asked.end - asked.start),
         )
         try:
+            config.require_active()
+            connector = make_connector(config, workspace.secrets, workspace.clock)
             answers = connector.fetch(part, codes, zone)
         except KsiError as error:
-            _note_failure(report, config.id, error)
-            _cover_refused(workspace, space, config.id, codes, part, error)
+            report.failed[config.id] = f"{error.code}: {error}"
+            _cover_refused(workspace, space, config.id, codes, Window(part.start, asked.end), error)
             return
         for answer in answers:
-            raw = RawAnswer(
-                connector_id=answer.connector_id,
-                site_id=space.site_id,
-                window=answer.window,
-                codes=answer.codes,
-                url=answer.url,
-                body=answer.body,
-                sha256=answer.sha256,
-                fetched_at_utc=answer.fetched_at_utc,
-            )
             report.answer_count += 1
-            report.new_count += keep_raw(workspace.store, raw, workspace.final_after)
+            report.new_count += keep_raw(
+                workspace.store, _raw(answer, space.site_id), workspace.final_after
+            )
+
+
+def _raw(answer: Answer, site_id: str) -> RawAnswer:
+    return RawAnswer(
+        connector_id=answer.connector_id,
+        site_id=site_id,
+        window=answer.window,
+        codes=answer.codes,
+        url=answer.url,
+        body=answer.body,
+        sha256=answer.sha256,
+        fetched_at_utc=answer.fetched_at_utc,
+    )
 
 
 def _over(window: Window, now: datetime, zone: ZoneInfo) -> Window | None:
@@ -132,11 +134,6 @@ def _codes(space: Space, connector_id: str, window: Window) -> tuple[str, ...]:
         if link.connector == connector_id and begins and (end is None or end > window.start):
             codes.add(link.ext_ref_code)
     return tuple(sorted(codes))
-
-
-def _note_failure(report: PullReport, connector_id: str, error: KsiError) -> None:
-    report.failed[connector_id] = f"{error.code}: {error}"
-    report.messages.append(f"{error.code}: {error}")
 
 
 def _cover_refused(
