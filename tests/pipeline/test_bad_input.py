@@ -230,6 +230,17 @@ def test_a_feed_that_fails_fails_alone_and_leaves_its_hours_refused(shop, faults
     assert ("refused", code, 7200.0) in spans(workspace, "feed")
 
 
+def test_a_token_that_is_not_set_leaves_its_hours_refused_with_that_reason(shop):
+    home = shop()
+    (home / "connectors.yaml").write_text(
+        CONNECTORS.format(url="http://127.0.0.1:9/sales", good="http://127.0.0.1:9/sales")
+    )
+    workspace = make_workspace(home, secrets={}.get)
+    pulled = pull_answers(workspace, MORNING)
+    assert pulled.failed["pos-main"].startswith("E_TOKEN_MISSING")
+    assert spans(workspace, "feed") == [("refused", "E_TOKEN_MISSING", 7200.0)]
+
+
 def test_a_feed_that_recovers_within_its_tries_loses_nothing(shop):
     workspace, pulled, _ = pull_with(shop(), Fault(status=503))
     assert pulled.failed == {}

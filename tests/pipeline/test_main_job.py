@@ -78,6 +78,11 @@ def test_the_day_pools_only_matched_hours(mall):
     assert rows == hours
 
 
+def test_closed_hours_at_the_edge_of_a_utc_day_add_no_business_day(mall):
+    days = query(mall.home, "select distinct business_date from fct_conversion_daily")
+    assert days == [(DAY,)]
+
+
 def test_parquet_marts_hold_the_same_rows_as_the_snapshot(mall):
     for name, rows in marts_of(mall.home).items():
         parquet = pq.read_table(mall.home / "published" / "marts" / f"{name}.parquet")
