@@ -90,7 +90,7 @@ def _show_table(rows: list[Compared], truth: MallTruth) -> None:
     table = Table(
         title="Conversion by unit and hour, measured beside the simulator's truth",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
     for name in ("unit", "hour"):
         table.add_column(name, no_wrap=True)
@@ -134,9 +134,9 @@ def _show_next(data_dir: Path) -> None:
         f"Parquet   {data_dir}/published/marts/\n"
         f"Truth     {data_dir}/truth/unit_hours.parquet\n\n"
         "Next\n"
-        f"  ksi demo --dir {data_dir}    run it again: nothing changes, and it says so\n"
-        f"  make dev KSI_DATA_DIR={data_dir}    the same assets in the Dagster UI\n"
-        "  docs/tutorials/first-hour.md    your own camera and till",
+        f"  ksi demo --dir {data_dir}\n      run it again: nothing changes, and it says so\n"
+        f"  make dev KSI_DATA_DIR={data_dir}\n      the same assets in the Dagster UI\n"
+        "  docs/tutorials/first-hour.md\n      your own camera and till",
         markup=False,
         soft_wrap=True,
     )
