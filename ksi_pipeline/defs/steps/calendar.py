@@ -6,12 +6,13 @@ before the local business day does, and those closed hours must not add a day th
 """
 
 from datetime import datetime
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.time import HOUR, Window, merged, open_spans
-from ksi_pipeline.defs.steps.touched import units_of
+from ksi_pipeline.defs.steps.touched import changed_rows, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.calendar import site_calendar
 from ksi_pipeline.space.load import Space
@@ -86,15 +87,12 @@ def _build_one(workspace: Workspace, space: Space, window: Window) -> int:
     tables = site_calendar(space, window)
     for dataset, table in tables.items():
         store.replace(change, dataset, table, source=source)
-    touched = _hours_changed(before, tables["site_hours"])
-    touched |= _hours_changed(spans_before, tables["site_open_spans"])
+    changed = chain(
+        changed_rows(before, tables["site_hours"]),
+        changed_rows(spans_before, tables["site_open_spans"]),
+    )
+    touched = {row["hour_start_utc"] for row in changed}
     units = units_of(space)
     change.affect((space.site_id, unit_id, hour) for hour in touched for unit_id in units)
     store.commit(change)
     return int(tables["site_hours"].num_rows)
-
-
-def _hours_changed(before: pa.Table, after: pa.Table) -> set[datetime]:
-    old = {tuple(row.items()) for row in before.to_pylist()}
-    new = {tuple(row.items()) for row in after.to_pylist()}
-    return {dict(row)["hour_start_utc"] for row in old ^ new}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,9 +17,17 @@ def changed_hours(before: pa.Table, after: pa.Table) -> set[AffectedHour]:
 
     Both tables have site_id, unit_id and hour_start_utc.
     """
+    return {
+        (row["site_id"], row["unit_id"], row["hour_start_utc"])
+        for row in changed_rows(before, after)
+    }
+
+
+def changed_rows(before: pa.Table, after: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows that one of two tables of the same columns has and the other has not."""
     old = {tuple(row.items()) for row in before.to_pylist()}
     new = {tuple(row.items()) for row in after.to_pylist()}
-    return {(row["site_id"], row["unit_id"], row["hour_start_utc"]) for row in map(dict, old ^ new)}
+    return map(dict, old ^ new)
 
 
 def units_of(space: Space) -> list[str]:
