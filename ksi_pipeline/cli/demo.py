@@ -68,7 +68,9 @@ def _run(workspace: Workspace, settings: Settings, truth: MallTruth) -> "RunRepo
     with PosApi(truth.feed_path, token="sandbox") as till:
         write_connectors(truth.home, till.url)
         with only_run(workspace.home), make_instance(settings) as instance:
-            return run_main_job(make_definitions(workspace), instance, first, last)
+            return run_main_job(
+                make_definitions(workspace), instance, first, last, home=workspace.home.root
+            )
 
 
 def _share(progress: Progress, start: float, end: float) -> Progress:

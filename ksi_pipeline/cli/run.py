@@ -16,8 +16,9 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
+from ksi_pipeline.connectors.config import load_connectors
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.defs.steps.days import days_to_run
+from ksi_pipeline.defs.steps.days import FIRST_DAY, days_to_run
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import Settings, load_settings
 from ksi_pipeline.store.lock import only_run
@@ -72,6 +73,9 @@ def run_in(
     from ksi_pipeline.definitions import make_definitions, make_instance
     from ksi_pipeline.defs.run import run_main_job
 
+    # What is wrong with the configuration is said at once, with exit code 2.
+    workspace.spaces()
+    load_connectors(workspace.home.connectors)
     if from_day is None:
         if to_day is not None:
             raise ConfigError("--to needs --from: say the first day as well.", code="E_DAYS")
@@ -79,15 +83,20 @@ def run_in(
     else:
         first = day_option(from_day)
         last = day_option(to_day) if to_day else first
-    if last < first or last > workspace.clock().date() + timedelta(days=1):
+    if not FIRST_DAY <= first <= last <= workspace.clock().date() + timedelta(days=1):
         raise ConfigError(
             f"The days {first} to {last} cannot be run: the last must not lie before the first, "
-            "nor in the future.",
+            f"nor in the future, and the first not before {FIRST_DAY}.",
             code="E_DAYS",
         )
     with only_run(workspace.home), make_instance(settings) as instance:
         return run_main_job(
-            make_definitions(workspace), instance, first, last, full_refresh=full_refresh
+            make_definitions(workspace),
+            instance,
+            first,
+            last,
+            home=workspace.home.root,
+            full_refresh=full_refresh,
         )
 
 

@@ -20,6 +20,7 @@ from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.settings import load_settings
+from ksi_pipeline.store.lock import only_run
 
 tickets = typer.Typer(no_args_is_help=True)
 
@@ -46,9 +47,10 @@ def pull(
     with errors_as_messages(), progress_bar("tickets") as progress:
         workspace = make_workspace(load_settings(data_dir), progress)
         window = Window(instant_option(from_time), instant_option(to_time))
-        load_spaces(workspace)
-        pulled = pull_answers(workspace, window, only=connector)
-        parsed = parse_answers(workspace)
+        with only_run(workspace.home):
+            load_spaces(workspace)
+            pulled = pull_answers(workspace, window, only=connector)
+            parsed = parse_answers(workspace)
     figures = {
         "answers": pulled.answer_count,
         "new_answers": pulled.new_count,

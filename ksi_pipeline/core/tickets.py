@@ -149,7 +149,7 @@ def parse_hourly_answer(body: bytes, fetch: Fetch, *, known_codes: Collection[st
         body: as received: a bare JSON list in UTF-8.
         fetch: what was asked.
         known_codes: codes that are linked to a unit. Rows of any other code are kept as unmatched
-            and reported, so that they count by themselves once the code is linked.
+            and reported, so that they count once the code is linked and asked for.
 
     Raises:
         ContractError: E_NOT_JSON or E_NOT_LIST; nothing of the answer can be used.
@@ -301,6 +301,6 @@ def _rejected(
                 f"{fetch.label}: {unknown[row.ext_ref_code]} of {len(rows)} rows carry "
                 f"ext_ref_code {row.ext_ref_code!r}, which is linked to no unit. They are kept as "
                 "unmatched and left out of unit metrics. Link the code to a unit in the space file "
-                "(links:, with its from date); the rows then count by themselves."
+                "(links:, with its from date) and run those days again; the rows then count."
             )
             yield RejectedRow("E_UNKNOWN_CODE", message, row.number, row.raw)

@@ -89,7 +89,8 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
         arguments += ["--vars", json.dumps({"final_after_s": final_after_s})]
         workspace.progress("dbt build", 0.0)
         with dbt_environment(workspace):
-            events = list(dbt.cli(arguments, context=context).stream())
+            target = workspace.home.build_db.parent / "dbt_target"
+            events = list(dbt.cli(arguments, context=context, target_path=target).stream())
         mark_built(workspace, plan)
         yield from _with_row_counts(events, mart_row_counts(workspace))
 

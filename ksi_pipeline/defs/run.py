@@ -6,6 +6,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ import dagster as dg
 from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
 
+# its value is the data home, because several may share one instance
 BY_HAND = "ksi/by_hand"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -64,6 +66,7 @@ def run_main_job(
     first: date,
     last: date,
     *,
+    home: Path,
     full_refresh: bool = False,
 ) -> RunReport:
     """Run the main job for the UTC days first to last, both included, as one run.
@@ -71,13 +74,13 @@ def run_main_job(
     The caller holds the data home's run lock: an earlier run by hand that still counts as running
     was killed, and its place in the writer pool is given free.
     """
-    _bury_killed_runs(instance)
+    _bury_killed_runs(instance, home)
     job = definitions.resolve_job_def("main_job")
     tags = {
         RANGE_START: first.isoformat(),
         RANGE_END: last.isoformat(),
         FULL_REFRESH: "true" if full_refresh else "false",
-        BY_HAND: "true",
+        BY_HAND: str(home),
     }
     # Dagster also warns of every dbt check that did not run because dbt had nothing to build.
     logging.getLogger("dagster").setLevel(logging.ERROR)
@@ -103,10 +106,10 @@ def run_main_job(
     )
 
 
-def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
+def _bury_killed_runs(instance: dg.DagsterInstance, home: Path) -> None:
     unfinished = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
-        tags={BY_HAND: "true"},
+        tags={BY_HAND: str(home)},
     )
     for run in instance.get_runs(unfinished):
         instance.report_run_failed(run, "The process of this run was killed.")

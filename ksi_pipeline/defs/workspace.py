@@ -68,7 +68,8 @@ class Workspace:
         Raises:
             ConfigError: a file is wrong, or two files describe one site or claim one code.
         """
-        spaces = [load_space(path) for path in sorted(self.home.spaces.glob("*.yaml"))]
+        files = [p for suffix in ("*.yaml", "*.yml") for p in self.home.spaces.glob(suffix)]
+        spaces = [load_space(path) for path in sorted(files)]
         check_together(spaces)
         return sorted(spaces, key=lambda space: space.site_id)
 

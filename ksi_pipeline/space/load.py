@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -75,6 +76,33 @@ class Space:
             ),
             sees=sees,
         )
+
+    def plans(self) -> list[tuple[datetime | None, datetime | None, SitePlan]]:
+        """Give the plans that hold one after the other: (from, to, plan), from and to half-open.
+
+        What a camera sees holds only while its entry does, so each change of a camera entry begins
+        another plan. Zones and lines carry their own validity.
+        """
+        whole, bounds = self.plan(), set[datetime]()
+        for camera in self.file.cameras:
+            ends = (self.instant(camera.valid_from), self.instant(camera.valid_to))
+            bounds |= {instant for instant in ends if instant is not None}
+        edges = [None, *sorted(bounds), None]
+        return [
+            (start, end, replace(whole, sees=self._seen_from(start)))
+            for start, end in pairwise(edges)
+        ]
+
+    def _seen_from(self, instant: datetime | None) -> dict[str, frozenset[str]]:
+        """Give what each camera sees from an instant on; None is before all entries with a date."""
+        seen: dict[str, frozenset[str]] = {}
+        for camera in self.file.cameras:
+            start, end = self.instant(camera.valid_from), self.instant(camera.valid_to)
+            begun = start is None or (instant is not None and start <= instant)
+            ended = end is not None and instant is not None and end <= instant
+            if begun and not ended:
+                seen[camera.id] = frozenset(camera.sees)
+        return seen
 
     def camera_at(self, camera_id: str, instant: datetime) -> Camera | None:
         """Give the camera entry that holds at an instant, or None."""

@@ -14,6 +14,8 @@ published/current.duckdb              what readers open; published/marts/<mart>.
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import URL
+
 
 @dataclass(frozen=True, slots=True)
 class DataHome:
@@ -52,9 +54,9 @@ class DataHome:
         return self.root / "lake"
 
     @property
-    def ledger_url(self) -> str:
+    def ledger_url(self) -> URL:
         """SQLAlchemy URL of the default ledger."""
-        return f"sqlite:///{self.root / 'ledger.sqlite'}"
+        return URL.create("sqlite", database=str(self.root / "ledger.sqlite"))
 
     @property
     def build_db(self) -> Path:

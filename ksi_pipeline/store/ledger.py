@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select
 
 from ksi_pipeline.store.tables import CHUNKS, FETCHES, FILES, METADATA, STEPS
 
@@ -17,15 +17,16 @@ Row = Mapping[str, Any]
 class Ledger:
     """A thin face on the ledger's tables: read rows, or write inside `transaction()`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         """Connect to the ledger and create its tables where they are missing."""
         self.engine = _engine(url)
-        METADATA.create_all(self.engine)
+        with self.transaction() as connection:
+            METADATA.create_all(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a write transaction; it commits when the block ends without an error."""
-        with self.engine.begin() as connection:
+        with self.engine.execution_options(ledger_writes=True).begin() as connection:
             yield connection
 
     def rows(self, query: Select[Any]) -> list[Row]:
@@ -79,8 +80,8 @@ class Ledger:
         return self.rows(query.order_by(FETCHES.c.fetched_at_utc, FETCHES.c.fetch_id))
 
 
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
+def _engine(url: str | URL) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
 
@@ -93,6 +94,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        writes = connection.get_execution_options().get("ledger_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

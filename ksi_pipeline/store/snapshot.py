@@ -50,7 +50,7 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
     folder, database = published / f"marts-{number}", published / f"ksi-{number}.duckdb"
     counts = _write_marts(store.home.build_db, folder, memory_limit)
     content = _content_hash(folder, sorted(counts))
-    if latest and latest["content_sha256"] == content and store.home.current_db.exists():
+    if latest and latest["content_sha256"] == content and _readers_see(store, latest):
         shutil.rmtree(folder)
         _consume(store, int(latest["build_id"]), up_to_seq)
         return Snapshot(int(latest["build_id"]), counts, is_new=False)
@@ -66,6 +66,16 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
 def _latest(store: Store) -> Row | None:
     rows = store.ledger.rows(select(BUILDS).order_by(BUILDS.c.build_id.desc()).limit(1))
     return rows[0] if rows else None
+
+
+def _readers_see(store: Store, latest: Row) -> bool:
+    """Whether both links lead to the build of the ledger; a killed publish may have moved them."""
+    number, home = latest["build_id"], store.home
+    return (
+        home.current_db.exists()
+        and home.current_db.resolve().name == f"ksi-{number}.duckdb"
+        and home.current_marts.resolve().name == f"marts-{number}"
+    )
 
 
 def _next_number(published: Path, latest: Row | None) -> int:

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 
+from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.store.files import WrittenFile, write_parquet
 from ksi_pipeline.store.layout import DataHome
@@ -24,6 +26,9 @@ from ksi_pipeline.store.ledger import Ledger, Row
 from ksi_pipeline.store.tables import AFFECTED_HOURS, CHUNKS, FETCHES, FILES, QUARANTINE, STEPS
 
 AffectedHour = tuple[str, str, datetime]
+_NOT_PARSED = dict.fromkeys(
+    ("rows_in", "rows_loaded", "rows_unchanged", "rows_quarantined", "rows_unmatched")
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,6 +62,8 @@ class Change:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     chunks: list[dict[str, Any]] = field(default_factory=list)
     fetches_parsed: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    fetches_to_parse_again: list[tuple[str, str]] = field(default_factory=list)
+    withdrawn_chunks: list[str] = field(default_factory=list)
     steps: dict[str, str] = field(default_factory=dict)
     dropped_steps: list[str] = field(default_factory=list)
 
@@ -117,11 +124,29 @@ class Store:
             change.adds.append((dataset, source, partition, written))
         return bool(live) or written is not None
 
+    def retire(self, change: Change, dataset: str, *, prefix: str) -> pa.Table:
+        """Let every source whose name begins with a prefix have no rows in a dataset any more.
+
+        Returns:
+            The rows that will no longer count.
+        """
+        files = self.ledger.live_files(dataset, prefix=prefix)
+        change.retires += [row["file_id"] for row in files]
+        return self._read(dataset, files, None)
+
     def commit(self, change: Change) -> None:
-        """Make a change visible in one transaction."""
-        with self.ledger.transaction() as connection:
-            _write_files(connection, change, self.home.root)
-            _write_ledger(connection, change)
+        """Make a change visible in one transaction.
+
+        Raises:
+            TransientError: E_LEDGER_CONFLICT, another process changed the same rows since they
+                were read; nothing of this change counts.
+        """
+        try:
+            with self.ledger.transaction() as connection:
+                _write_files(connection, change, self.home.root)
+                _write_ledger(connection, change)
+        except IntegrityError as error:
+            raise _conflict(change) from error
 
     def absolute(self, row: Row) -> Path:
         """Give where a file of the ledger lies."""
@@ -150,11 +175,20 @@ def to_us(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
+def _conflict(change: Change) -> TransientError:
+    return TransientError(
+        f"Writing {change.cause or 'a change'} failed: another process changed the same rows since "
+        "they were read. Nothing of it was written. It is done again by the next run.",
+        code="E_LEDGER_CONFLICT",
+    )
+
+
 def _write_files(connection: Connection, change: Change, root: Path) -> None:
     if change.retires:
-        connection.execute(
-            update(FILES).where(FILES.c.file_id.in_(change.retires)).values(is_live=False)
-        )
+        alive = FILES.c.file_id.in_(change.retires) & FILES.c.is_live
+        done = connection.execute(update(FILES).where(alive).values(is_live=False))
+        if done.rowcount != len(set(change.retires)):
+            raise _conflict(change)
     for dataset, source, partition, written in change.adds:
         connection.execute(
             insert(FILES).values(
@@ -183,13 +217,19 @@ def _write_ledger(connection: Connection, change: Change) -> None:
         values = {name: getattr(row, name) for name in QuarantineRow.__slots__}
         values["first_seen_utc"] = to_us(row.first_seen_utc)
         connection.execute(upsert(QUARANTINE).values(**values).on_conflict_do_nothing())
+    for chunk_id in change.withdrawn_chunks:
+        connection.execute(delete(CHUNKS).where(CHUNKS.c.chunk_id == chunk_id))
     for chunk in change.chunks:
         connection.execute(delete(CHUNKS).where(CHUNKS.c.chunk_id == chunk["chunk_id"]))
         connection.execute(insert(CHUNKS).values(**chunk))
     for fetch_id, counts in change.fetches_parsed:
-        connection.execute(
-            update(FETCHES).where(FETCHES.c.fetch_id == fetch_id).values(is_parsed=True, **counts)
-        )
+        unread = (FETCHES.c.fetch_id == fetch_id) & ~FETCHES.c.is_parsed
+        done = connection.execute(update(FETCHES).where(unread).values(is_parsed=True, **counts))
+        if done.rowcount != 1:
+            raise _conflict(change)
+    for connector_id, site_id in change.fetches_to_parse_again:
+        of_feed = (FETCHES.c.connector_id == connector_id) & (FETCHES.c.site_id == site_id)
+        connection.execute(update(FETCHES).where(of_feed).values(is_parsed=False, **_NOT_PARSED))
     for step, inputs_hash in change.steps.items():
         connection.execute(
             upsert(STEPS)

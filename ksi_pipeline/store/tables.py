@@ -29,6 +29,16 @@ FILES = Table(
     Column("is_live", Boolean, nullable=False, default=True),
     Index("files_live", "dataset", "is_live", "source"),
 )
+# Two writers that both replace one source's rows would otherwise both count.
+Index(
+    "files_one_live",
+    FILES.c.dataset,
+    FILES.c.source,
+    FILES.c.partition,
+    unique=True,
+    sqlite_where=FILES.c.is_live,
+    postgresql_where=FILES.c.is_live,
+)
 
 CHUNKS = Table(
     "chunks",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from ksi_pipeline.defs.run import RunReport
@@ -33,7 +34,10 @@ def mall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunMall]:
     with PosApi(truth.feed_path, token=TOKEN) as api:
         write_connectors(home, api.url)
         workspace = make_workspace(home)
-        yield RunMall(home, truth, run(workspace), workspace, api)
+        (home / "dagster").mkdir()
+        with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+            report = run(workspace, instance=instance)
+        yield RunMall(home, truth, report, workspace, api)
 
 
 @pytest.fixture

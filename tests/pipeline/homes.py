@@ -1,5 +1,6 @@
 """Data homes for tests of the whole pipeline, and how to run and read them."""
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -37,10 +38,17 @@ def dagster_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-def run(workspace: Workspace, first: date = DAY, last: date | None = None) -> RunReport:
-    """Run the main job in process, on an instance that is forgotten afterwards."""
-    with dagster_instance() as instance:
-        return run_main_job(make_definitions(workspace), instance, first, last or first)
+def run(
+    workspace: Workspace,
+    first: date = DAY,
+    last: date | None = None,
+    instance: dg.DagsterInstance | None = None,
+) -> RunReport:
+    """Run the main job in process, on an instance that is forgotten afterwards unless given."""
+    with nullcontext(instance) if instance else dagster_instance() as used:
+        return run_main_job(
+            make_definitions(workspace), used, first, last or first, home=workspace.home.root
+        )
 
 
 def marts_of(home: Path) -> dict[str, list[tuple[object, ...]]]:

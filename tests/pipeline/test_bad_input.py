@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from ksi_pipeline.core.time import Window, parse_instant
 from ksi_pipeline.defs.steps.chunk_inbox import find_chunks
+from ksi_pipeline.defs.steps.days import days_to_run
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
 from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
 from ksi_pipeline.defs.steps.pull import pull_answers
@@ -19,7 +20,7 @@ from ksi_pipeline.defs.steps.video import ingest_chunks
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.tables import QUARANTINE
 
-from .homes import TOKEN, make_workspace
+from .homes import NOW, SPACE, TOKEN, make_workspace
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -181,6 +182,69 @@ def test_a_delivery_of_an_unknown_camera_counts_once_the_camera_is_added(mall, t
     assert "E_UNKNOWN_CAMERA" in quarantine(workspace)
     space.write_text(text)
     assert import_deliveries(workspace).done_count == 1
+
+
+def test_a_second_delivery_of_the_same_time_is_kept_aside_and_counts_nothing_twice(mall, tmp_path):
+    folder = deliver(mall, tmp_path)
+    workspace = make_workspace(tmp_path)
+    assert import_deliveries(workspace).done_count == 1
+    before = workspace.store.read("tracklet_points").num_rows
+    shutil.copytree(folder, folder.with_name("again"))
+    assert import_deliveries(workspace).rejected_count == 1
+    assert "count people twice" in quarantine(workspace)["E_COVERAGE_OVERLAP"]
+    assert workspace.store.read("tracklet_points").num_rows == before
+
+
+def test_a_delivery_that_is_still_being_written_is_passed_over(mall, tmp_path):
+    folder = deliver(mall, tmp_path)
+    folder.rename(folder.with_suffix(".part"))
+    workspace = make_workspace(tmp_path)
+    report = import_deliveries(workspace)
+    assert (report.done_count, report.rejected_count) == (0, 0)
+
+
+def test_a_camera_without_homography_is_not_calibrated_and_never_a_measured_zero(shop):
+    space = "\n".join(line for line in SPACE.splitlines() if "homography" not in line)
+    home = shop(space=space)
+    film(chunk_path(home))
+    workspace = make_workspace(home)
+    ingest(workspace)
+    assert spans(workspace, "camera") == [("partial", "E_NOT_CALIBRATED", 4.0)]
+    assert sum(workspace.store.read("coverage")["observed_s"].to_pylist()) == 0.0
+
+
+def test_a_chunk_renamed_to_correct_its_start_counts_once(shop):
+    home = shop()
+    wrong = film(chunk_path(home))
+    workspace = make_workspace(home)
+    ingest(workspace)
+    wrong.rename(chunk_path(home, START + timedelta(hours=1)))
+    ingest(workspace)
+    (row,) = workspace.store.read("coverage").to_pylist()
+    assert row["from_utc"] == START + timedelta(hours=1)
+    assert len(set(workspace.store.read("tracklets")["first_utc"].to_pylist())) >= 1
+    assert min(workspace.store.read("tracklet_points")["ts_utc"].to_pylist()) >= row["from_utc"]
+
+
+def test_a_chunk_dated_in_the_future_is_left_alone_and_widens_no_run(shop):
+    home = shop()
+    film(chunk_path(home, datetime(2036, 1, 1, tzinfo=UTC)))
+    workspace = make_workspace(home)
+    find_chunks(workspace, DAY, DAY)
+    assert "2036" in quarantine(workspace)["E_CHUNK_TIME"]
+    assert days_to_run(workspace)[1] == NOW.date()
+
+
+def test_a_corrected_clock_between_two_chunks_stops_nothing(shop):
+    corrected = SPACE.replace("sees: [door]", "sees: [door]\n    to: 2026-03-03")
+    later = corrected[corrected.index("  - id: cam-1") : corrected.index("links:")]
+    later = later.replace("to: 2026-03-03", "from: 2026-03-03\n    clock_offset_s: 7200")
+    home = shop(space=corrected.replace("links:", later + "links:"))
+    film(chunk_path(home, datetime(2026, 3, 2, 22, 59, 56, tzinfo=UTC)))
+    film(chunk_path(home, datetime(2026, 3, 2, 23, 0, 0, tzinfo=UTC)))
+    workspace = make_workspace(home)
+    report = ingest(workspace)
+    assert (report.done_count, report.messages) == (2, [])
 
 
 CONNECTORS = """\

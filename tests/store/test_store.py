@@ -15,6 +15,7 @@ from ksi_pipeline.store.lake_views import pending_seq, register_lake
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.snapshot import publish
 from ksi_pipeline.store.store import Change, Store
+from ksi_pipeline.store.tables import BUILDS
 
 HOUR = datetime(2026, 3, 2, 9, tzinfo=UTC)
 UNITS = DATASETS["space_unit"]
@@ -164,6 +165,25 @@ def test_a_killed_publication_is_done_again_under_a_new_number(store):
     build_mart(store, 2)
     assert publish_now(store).number == first.number + 2
     assert published_value(store) == 2
+
+
+def test_content_taken_back_after_a_killed_publication_leads_readers_back(store):
+    build_mart(store, 1)
+    first = publish_now(store)
+    build_mart(store, 2)
+    publish_now(store)
+    # as if the second had died between the links and the ledger
+    with store.ledger.transaction() as connection:
+        connection.execute(BUILDS.delete().where(BUILDS.c.build_id > first.number))
+    build_mart(store, 1)
+    publish_now(store)
+    assert published_value(store) == 1
+
+
+def test_a_home_with_odd_characters_in_its_name_keeps_its_ledger_inside(tmp_path):
+    home = tmp_path / "what? 50% 'off'"
+    Store(DataHome(home))
+    assert (home / "ledger.sqlite").exists()
 
 
 def test_old_snapshots_are_forgotten_but_for_the_last_three(store):

@@ -1,7 +1,7 @@
 """The inbox of video chunks: what lies there, and what the ledger knows of it."""
 
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
@@ -10,6 +10,9 @@ from ksi_pipeline.store.store import Change, QuarantineRow, to_us
 from video_ingest.chunks import Discovery, discover
 from video_ingest.contract import Chunk
 from video_ingest.ingest import file_sha256
+
+# Before it nothing can have been filmed for this pipeline; the partitions begin here.
+FIRST_DAY = date(1996, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,18 @@ def find_chunks(workspace: Workspace, first: date, last: date) -> FoundChunks:
     for rejected in found.rejected:
         name = str(rejected.path.relative_to(workspace.home.chunks))
         change.quarantine.append(chunk_quarantine(workspace, name, rejected.code, rejected.message))
+    for chunk in found.chunks:
+        if not is_possible(workspace, chunk):
+            message = (
+                f"Chunk {chunk.chunk_id}: its name says {chunk.start_utc.isoformat()}, which lies "
+                f"in the future or before {FIRST_DAY}. It is left alone. Set the recorder's clock, "
+                "and rename the file to the true start."
+            )
+            change.quarantine.append(
+                chunk_quarantine(workspace, chunk.chunk_id, "E_CHUNK_TIME", message)
+            )
     days = [c for c in found.chunks if first <= c.start_utc.date() <= last]
+    days = [c for c in days if is_possible(workspace, c)]
     changed = 0
     for chunk in days:
         if not has_camera(spaces, chunk):
@@ -54,6 +68,12 @@ def discover_chunks(workspace: Workspace) -> Discovery:
     if not workspace.home.chunks.is_dir():
         return Discovery((), ())
     return discover(workspace.home.chunks)
+
+
+def is_possible(workspace: Workspace, chunk: Chunk) -> bool:
+    """Whether a chunk can have begun when its name says it did."""
+    tomorrow = workspace.clock() + timedelta(days=1)
+    return chunk.start_utc.date() >= FIRST_DAY and chunk.start_utc <= tomorrow
 
 
 def has_camera(spaces: dict[str, Space], chunk: Chunk) -> bool:

@@ -15,8 +15,10 @@ def add_coverage(
 ) -> None:
     """Append what is new in feed coverage, and touch the unit-hours it speaks about."""
     store = workspace.store
-    existing = store.read("coverage", prefix="answer:")
-    existing = pa.concat_tables([existing, store.read("coverage", prefix="refused:")])
+    feed = f"{source.partition(':')[2].rpartition('/')[0]}/"
+    existing = pa.concat_tables(
+        [store.read("coverage", prefix=f"{kind}:{feed}") for kind in ("answer", "refused")]
+    )
     needed = needed_coverage(
         coverage, existing, final_after=workspace.final_after, zone=space.file.site.zone_info
     )

@@ -14,13 +14,11 @@ import pyarrow.compute as pc
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.walks import walks_of
-from ksi_pipeline.defs.steps.landing import land_tracklets
+from ksi_pipeline.defs.steps.landing import TRACKLET_TABLES, land_tracklets
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.files import read_parquet
 from ksi_pipeline.store.store import Change, QuarantineRow
-
-FILES = ("tracklet_points", "tracklets", "coverage")
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ def import_deliveries(workspace: Workspace) -> DeliveryReport:
     """Take every delivery that is new or changed."""
     report = DeliveryReport()
     spaces = {space.site_id: space for space in workspace.spaces()}
-    folders = sorted(p for p in workspace.home.deliveries.glob("*/*/*") if p.is_dir())
+    folders = sorted(p for p in workspace.home.deliveries.glob("*/*/*") if _is_whole(p))
     for number, folder in enumerate(folders):
         workspace.progress(f"delivery {folder.name}", number / len(folders))
         name = folder.relative_to(workspace.home.deliveries).as_posix()
@@ -57,17 +55,22 @@ def import_deliveries(workspace: Workspace) -> DeliveryReport:
         change = Change(cause=f"delivery {name}", steps={step: inputs})
         try:
             tables = _read(folder, spaces)
+            site_id, camera_id = folder.parts[-3:-1]
+            land_tracklets(workspace.store, change, spaces[site_id], camera_id, step, tables)
         except ContractError as error:
             _reject(workspace, change, name, error)
             report.rejected_count += 1
             report.messages.append(f"{error.code}: {error}")
         else:
-            site_id, camera_id = folder.parts[-3:-1]
-            space = spaces[site_id]
-            land_tracklets(workspace.store, change, space, camera_id, step, tables)
             report.count(change, tables["tracklet_points"].num_rows)
         workspace.store.commit(change)
     return report
+
+
+def _is_whole(folder: Path) -> bool:
+    """Pass over what an uploader is still writing under another name."""
+    hidden = folder.name.startswith(".") or folder.suffix in {".part", ".tmp"}
+    return folder.is_dir() and not hidden
 
 
 def _signature(folder: Path, spaces: dict[str, Space]) -> str:
@@ -95,16 +98,25 @@ def _read(folder: Path, spaces: dict[str, Space]) -> dict[str, pa.Table]:
             "kept aside. Add the camera to the space file, or correct the folder's name.",
             code="E_UNKNOWN_CAMERA",
         )
-    missing = [file for file in FILES if not (folder / f"{file}.parquet").exists()]
+    missing = [file for file in TRACKLET_TABLES if not (folder / f"{file}.parquet").exists()]
     if missing:
         raise ContractError(
             f"Delivery {name}: {', '.join(missing)}.parquet is missing. It is kept aside until "
             "the folder holds all three files.",
             code="E_DELIVERY_INCOMPLETE",
         )
-    tables = {file: read_parquet(folder / f"{file}.parquet", DATASETS[file]) for file in FILES}
+    tables = {
+        file: read_parquet(folder / f"{file}.parquet", DATASETS[file]) for file in TRACKLET_TABLES
+    }
     _check_owner(name, tables, site_id, camera_id)
     _check_tracklets(name, tables)
+    if tables["tracklet_points"]["x_m"].null_count:
+        raise ContractError(
+            f"Delivery {name}: {tables['tracklet_points']['x_m'].null_count} samples have no floor "
+            "metres, so nothing can be counted from them. It is kept aside. Calibrate the camera "
+            "(homography: in the space file) and ingest the video again.",
+            code="E_NOT_CALIBRATED",
+        )
     # Refuses repeated instants and positions that are no numbers, before they reach the count.
     walks_of(tables["tracklet_points"], max_gap_s=1.0)
     return tables

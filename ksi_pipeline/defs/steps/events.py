@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ksi_pipeline.core.events import count_events
 from ksi_pipeline.core.occupancy import zone_occupancy
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.walks import RULE_VERSION
+from ksi_pipeline.defs.steps.counting import count_points, plans_version
 from ksi_pipeline.defs.steps.touched import changed_hours
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
@@ -71,9 +71,9 @@ def _days_known(workspace: Workspace, space: Space) -> set[str]:
 
 
 def _count_day(workspace: Workspace, space: Space, day: str, files: list[Row]) -> bool:
-    store, plan = workspace.store, space.plan()
+    store = workspace.store
     step, source = f"events:{space.site_id}/{day}", f"events:{space.site_id}"
-    inputs = digest(sorted(row["sha256"] for row in files), plan.version, RULE_VERSION)
+    inputs = digest(sorted(row["sha256"] for row in files), plans_version(space), RULE_VERSION)
     if store.ledger.inputs_of(step) == inputs:
         return False
     points = pa.concat_tables(
@@ -82,7 +82,7 @@ def _count_day(workspace: Workspace, space: Space, day: str, files: list[Row]) -
             *(pq.read_table(store.absolute(row)) for row in files),
         ]
     )
-    events = count_events(points, plan)
+    events = count_points(points, space)
     change = Change(cause=f"events of {day}", steps={step: inputs})
     for dataset, table in zip(EVENT_TABLES, (events.visits, events.line_crossings), strict=True):
         before = store.read(dataset, source=source, partition=day)

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ksi_pipeline.core.events import count_events
 from ksi_pipeline.core.occupancy import zone_occupancy
 from ksi_pipeline.core.plan import SitePlan
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.defs.steps.counting import count_points
 from ksi_pipeline.space.load import load_space
 from ksi_pipeline.store.files import read_parquet, write_plain_parquet
 
@@ -53,9 +53,10 @@ def count_file(points: Path, space: Path, out_dir: Path) -> EventFiles:
         ConfigError: the space file is wrong.
         ContractError: the points file breaks its schema, or holds positions that cannot be counted.
     """
-    plan = load_space(space).plan()
+    loaded = load_space(space)
+    plan = loaded.plan()
     table = read_parquet(points, DATASETS["tracklet_points"])
-    counted = count_events(table, plan)
+    counted = count_points(table, loaded)
     written = {
         "visits": counted.visits,
         "line_crossings": counted.line_crossings,

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from sqlalchemy import func, select
 
-from ksi_pipeline.connectors.config import load_connectors
+from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.feed_coverage import feed_coverage, refused_coverage
 from ksi_pipeline.core.ticket_revisions import new_revisions
 from ksi_pipeline.core.tickets import AbsentMeans, Fetch, ParsedAnswer, parse_hourly_answer
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.coverage import add_coverage
-from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.defs.steps.touched import hours_in, spans_of, units_of
+from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.raw import read_raw
@@ -59,6 +60,7 @@ def parse_answers(workspace: Workspace) -> ParseReport:
     report = ParseReport()
     configs = {config.id: config for config in load_connectors(workspace.home.connectors)}
     spaces = {space.site_id: space for space in workspace.spaces()}
+    _parse_again_where_rules_changed(workspace, configs, spaces)
     fetches = workspace.store.ledger.unparsed_fetches()
     for number, fetch in enumerate(fetches):
         workspace.progress(f"tickets {fetch['connector_id']}", number / len(fetches))
@@ -74,6 +76,40 @@ def parse_answers(workspace: Workspace) -> ParseReport:
     files = workspace.store.ledger.live_files("ticket_hours")
     report.total_rows = sum(int(row["row_count"]) for row in files)
     return report
+
+
+def _parse_again_where_rules_changed(
+    workspace: Workspace, configs: dict[str, ConnectorConfig], spaces: dict[str, Space]
+) -> None:
+    """Take back what was read by other rules, so that the kept answers are read anew.
+
+    Hours were cut by the site's time zone, and absence was read by the connector's absent_means;
+    a correction of either has to reach the past as well.
+    """
+    store = workspace.store
+    for config in configs.values():
+        for space in spaces.values():
+            step = f"parse:{config.id}/{space.site_id}"
+            if config.absent_means is None or config.id not in _connectors_of(space):
+                continue
+            rules = digest(space.file.site.timezone, config.absent_means)
+            known = store.ledger.inputs_of(step)
+            if known == rules:
+                continue
+            change = Change(cause=f"rules of {config.id} changed", steps={step: rules})
+            if known is not None:
+                prefix = f"answer:{config.id}/{space.site_id}/"
+                rows = store.retire(change, "ticket_hours", prefix=prefix)
+                change.affect(_linked_hours(space, rows))
+                covered = store.retire(change, "coverage", prefix=prefix)
+                units = units_of(space)
+                change.affect(hours_in(space, units, sorted(set(spans_of(covered)))))
+                change.fetches_to_parse_again.append((config.id, space.site_id))
+            store.commit(change)
+
+
+def _connectors_of(space: Space) -> set[str]:
+    return {link.connector for link in space.file.links}
 
 
 def reconcile(workspace: Workspace) -> Totals:

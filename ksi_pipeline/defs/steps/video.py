@@ -14,20 +14,23 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.defs.steps.chunk_inbox import (
     chunk_quarantine,
     chunk_row,
     discover_chunks,
     has_camera,
+    is_possible,
     known_sha256,
 )
-from ksi_pipeline.defs.steps.landing import land_tracklets
+from ksi_pipeline.defs.steps.landing import TRACKLET_TABLES, land_tracklets, not_calibrated
 from ksi_pipeline.defs.steps.video_files import camera_spec
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.store import Change, from_us
-from video_ingest.contract import CameraSpec, Chunk
+from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
 from video_ingest.detectors import Detector, make_detector
 from video_ingest.ingest import ChunkResult, file_sha256, ingest_chunk
 from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams, TrackerState
@@ -57,7 +60,7 @@ def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport
     spaces = {space.site_id: space for space in workspace.spaces()}
     by_camera: dict[tuple[str, str], list[Chunk]] = defaultdict(list)
     for chunk in discover_chunks(workspace).chunks:
-        if has_camera(spaces, chunk):
+        if has_camera(spaces, chunk) and is_possible(workspace, chunk):
             by_camera[chunk.site_id, chunk.camera_id].append(chunk)
     for (site_id, camera_id), chunks in by_camera.items():
         work = _CameraWork(workspace, spaces[site_id], camera_id, report, first, last)
@@ -87,26 +90,63 @@ class _CameraWork:
 def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> None:
     known = work.workspace.store.ledger.chunks_of(work.space.site_id, work.camera_id)
     rows = {row["chunk_id"]: row for row in known}
-    chunks = _with_deleted(work, present, rows.values())
     on_disk = {chunk.chunk_id for chunk in present}
-    state, changed = TrackerState(), False
+    _withdraw_renamed(work, rows, on_disk)
+    chunks = _with_deleted(work, present, rows.values())
+    state, changed, version = TrackerState(), False, ""
     for number, chunk in enumerate(chunks):
         row = rows.get(chunk.chunk_id)
+        spec = camera_spec(work.space, chunk.camera_id, chunk.start_utc)
+        if spec.version != version:
+            # another calibration or clock: nobody can be carried over into it
+            state, version = TrackerState(), spec.version
         if chunk.chunk_id not in on_disk or not work.wants(chunk, row, changed):
             state, changed = _state_of(row), False
             continue
         nominal_s = _nominal_s(chunks, number)
-        spec = camera_spec(work.space, chunk.camera_id, chunk.start_utc)
         sha256 = known_sha256(row, chunk) or file_sha256(chunk.path)
         key = digest(sha256, spec.version, _video_version(work.workspace.video), state.digest())
         if row and row["done_key"] in (key, _unreadable_key(key, nominal_s)):
             work.report.unchanged_count += 1
             state, changed = _state_of(row), False
             continue
-        result = _decode(work, chunk, spec, state, nominal_s)
+        try:
+            result = _decode(work, chunk, spec, state, nominal_s)
+        except DetectorError:
+            raise
+        except VideoError as error:
+            _set_aside(work, chunk, error.code, str(error), sha256)
+            state, changed = TrackerState(), False
+            continue
         _land(work, chunk, row, result, sha256, _done_key(result, key, nominal_s))
         changed = row is None or row["state_json"] != result.state.to_json()
         state = result.state
+
+
+def _withdraw_renamed(work: _CameraWork, rows: dict[str, Row], on_disk: set[str]) -> None:
+    """Take back what a file gave under its old name, when it was renamed to correct its start."""
+    store = work.workspace.store
+    new = {row["sha256"] for row in rows.values() if row["done_key"] is None}
+    for chunk_id, row in list(rows.items()):
+        if chunk_id in on_disk or row["done_key"] is None or row["sha256"] not in new:
+            continue
+        change = Change(cause=f"chunk {chunk_id} renamed", withdrawn_chunks=[chunk_id])
+        nothing = {name: DATASETS[name].empty_table() for name in TRACKLET_TABLES}
+        source = f"chunk:{chunk_id}"
+        land_tracklets(store, change, work.space, work.camera_id, source, nothing)
+        store.commit(change)
+        del rows[chunk_id]
+
+
+def _set_aside(work: _CameraWork, chunk: Chunk, code: str, message: str, sha256: str) -> None:
+    """Quarantine a chunk that cannot be used as things are; the others go on."""
+    change = Change(cause=f"chunk {chunk.chunk_id}")
+    change.quarantine.append(
+        chunk_quarantine(work.workspace, chunk.chunk_id, code, message, sha256)
+    )
+    work.report.unreadable_count += 1
+    work.report.messages.append(f"{code}: {message}")
+    work.workspace.store.commit(change)
 
 
 def _with_deleted(work: _CameraWork, present: Sequence[Chunk], rows: Iterable[Row]) -> list[Chunk]:
@@ -160,19 +200,15 @@ def _land(
     done_key: str,
 ) -> None:
     change = Change(cause=f"chunk {chunk.chunk_id}")
-    tables = {
-        "tracklet_points": result.points,
-        "tracklets": result.tracklets,
-        "coverage": result.coverage,
-    }
-    land_tracklets(
-        work.workspace.store,
-        change,
-        work.space,
-        work.camera_id,
-        f"chunk:{chunk.chunk_id}",
-        tables,
-    )
+    camera = work.space.camera_at(chunk.camera_id, chunk.start_utc)
+    is_calibrated = camera is not None and bool(camera.homography)
+    coverage = result.coverage if is_calibrated else not_calibrated(result.coverage)
+    tables = dict(zip(TRACKLET_TABLES, (result.points, result.tracklets, coverage), strict=True))
+    source = f"chunk:{chunk.chunk_id}"
+    try:
+        land_tracklets(work.workspace.store, change, work.space, work.camera_id, source, tables)
+    except ContractError as error:
+        _set_aside(work, chunk, error.code, str(error), sha256)
     noted = chunk_row(work.workspace, chunk, row, sha256)
     noted |= {
         "done_key": done_key,
