@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev clean
+.PHONY: help demo test test-all check format dev bench-events clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -37,6 +37,10 @@ dev: $(VENV)/.demo  ## open the Dagster UI on http://127.0.0.1:3000
 	cp dagster.yaml $(KSI_DATA_DIR)/dagster/
 	KSI_DATA_DIR=$(abspath $(KSI_DATA_DIR)) DAGSTER_HOME=$(abspath $(KSI_DATA_DIR)/dagster) \
 	  $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+bench-events: $(VENV)/.dev  ## how fast counting is, beside shapely and a bare scan
+	$(PIP) -e '.[bench]'
+	$(BIN)/python benchmarks/events.py
 
 clean:  ## remove what make and the demo made, but no data
 	rm -rf $(VENV) demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

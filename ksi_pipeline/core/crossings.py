@@ -1,4 +1,7 @@
-"""Crossings of one counting line, from the walks of one camera."""
+"""Crossings of counting lines, from the changes of side of the walks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -8,86 +11,109 @@ from ksi_pipeline.core.geometry import BoolArray, FloatArray, signed_side
 from ksi_pipeline.core.plan import LineShape, SitePlan
 from ksi_pipeline.core.schemas import LINE_CROSSINGS
 from ksi_pipeline.core.time import hour_starts_us
-from ksi_pipeline.core.walks import RULE_VERSION, IntArray, Walks, event_table, instant_us
+from ksi_pipeline.core.walks import (
+    RULE_VERSION,
+    IntArray,
+    Names,
+    Walks,
+    instant_us,
+    ordered,
+    ranks_of,
+    table_of,
+    taken,
+)
 
 
-def line_crossings(walk: Walks, line: LineShape, plan: SitePlan) -> pa.Table:
-    """Find every crossing of one line by one camera's tracklets, in the schema LINE_CROSSINGS."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossings:
+    """Crossings of one line by the tracklets of one camera; all arrays of shape (M,).
+
+    Attributes:
+        line: index into the plan's lines.
+        codes: tracklets.
+        at: microseconds since the epoch.
+        is_in: whether onto the side that the line names inside.
+        hit: floor metres, shape (M, 2).
+    """
+
+    line: int
+    codes: NDArray[np.int32]
+    at: IntArray
+    is_in: BoolArray
+    hit: FloatArray
+
+
+def line_crossings(walk: Walks, changes: IntArray, index: int, plan: SitePlan) -> Crossings:
+    """Tell which changes of side cross line `index`, and when and where.
+
+    Args:
+        walk: the samples of one camera.
+        changes: shape (C, 2), the row before each confirmed change and the new side.
+        index: the line in `plan.lines`.
+        plan: its rules and lines.
+    """
+    line = plan.lines[index]
     a, b = np.array(line.a), np.array(line.b)
-    distance = signed_side(walk.xy, a, b)
-    run_ends = np.flatnonzero(~walk.joined)
-    side = _filled_sides(np.sign(distance).astype(np.int64), run_ends)
-    row = _confirmed_changes(side, run_ends, plan.rules.confirm_samples)
-    nxt = row + 1
-    share: FloatArray = distance[row] / (distance[row] - distance[nxt])
-    hit = walk.xy[row] + share[:, None] * (walk.xy[nxt] - walk.xy[row])
+    if np.any(np.diff(walk.names.ranks[walk.codes[changes[:, 0]]]) < 0):
+        changes = changes[np.argsort(walk.names.ranks[walk.codes[changes[:, 0]]], kind="stable")]
+    row, side = changes[:, 0], changes[:, 1]
+    here = np.column_stack([walk.x[row], walk.y[row]])
+    there = np.column_stack([walk.x[row + 1], walk.y[row + 1]])
+    distance = signed_side(here, a, b)
+    share: FloatArray = distance / (distance - signed_side(there, a, b))
+    hit = here + share[:, None] * (there - here)
     along = ((hit - a) @ (b - a)) / float((b - a) @ (b - a))
     on_segment = (along >= 0.0) & (along < 1.0)
-    row, nxt, share, hit = row[on_segment], nxt[on_segment], share[on_segment], hit[on_segment]
-    at = walk.ts[row] + np.rint(share * (walk.ts[nxt] - walk.ts[row])).astype(np.int64)
-    onto_left = side[nxt] > 0
-    is_in = onto_left if line.inside == "left" else ~onto_left
-    keep = _not_turned_back(walk.ids[row], at, is_in, plan.rules.min_inside_s)
+    row, side, share, hit = row[on_segment], side[on_segment], share[on_segment], hit[on_segment]
+    at = walk.ts[row] + np.rint(share * (walk.ts[row + 1] - walk.ts[row])).astype(np.int64)
+    is_in = (side > 0) == (line.inside == "left")
+    keep = _not_turned_back(walk.codes[row], at, is_in, plan.rules.min_inside_s)
     keep &= _valid_at(at, line)
-    row, at, is_in, hit = row[keep], at[keep], is_in[keep], hit[keep]
-    count = len(row)
+    return Crossings(index, walk.codes[row[keep]], at[keep], is_in[keep], hit[keep])
+
+
+def crossing_table(found: Sequence[Crossings], names: Names, plan: SitePlan) -> pa.Table:
+    """Build the crossings of one site, in the schema LINE_CROSSINGS.
+
+    Args:
+        found: for each camera in order, for each line in order.
+        names: the tracklets.
+        plan: whose lines they are.
+    """
+    line = np.repeat(
+        np.array([part.line for part in found], dtype=np.int64), [len(part.at) for part in found]
+    )
+    codes = np.concatenate([np.empty(0, dtype=np.int32), *(part.codes for part in found)])
+    at = np.concatenate([np.empty(0, dtype=np.int64), *(part.at for part in found)])
+    is_in = np.concatenate([np.empty(0, dtype=np.bool_), *(part.is_in for part in found)])
+    hit = np.concatenate([np.empty((0, 2)), *(part.hit for part in found)])
+    ranks = ranks_of([shape.line_id for shape in plan.lines])
+    order = ordered((ranks[line], at), (names.ranks[codes],))
+    line, at, hit = line[order], at[order], hit[order]
     columns = {
-        "site_id": [plan.site_id] * count,
-        "unit_id": [line.unit_id] * count,
-        "line_id": [line.line_id] * count,
-        "tracklet_id": list(walk.ids[row]),
+        "site_id": taken([plan.site_id], np.zeros(len(order), dtype=np.int64)),
+        "unit_id": taken([shape.unit_id for shape in plan.lines], line),
+        "line_id": taken([shape.line_id for shape in plan.lines], line),
+        "tracklet_id": names.values.take(pa.array(codes[order])),
         "at_utc": at,
-        "direction": ["in" if way else "out" for way in is_in],
+        "direction": taken(["out", "in"], is_in[order].astype(np.int64)),
         "x_m": hit[:, 0],
         "y_m": hit[:, 1],
         "hour_start_utc": hour_starts_us(at, plan.zone_info),
-        "rule_version": np.full(count, RULE_VERSION),
-        "geometry_version": [line.geometry_version] * count,
+        "rule_version": np.full(len(order), RULE_VERSION),
+        "geometry_version": taken([shape.geometry_version for shape in plan.lines], line),
     }
-    return event_table(columns, LINE_CROSSINGS)
-
-
-def _filled_sides(side: IntArray, run_ends: IntArray) -> IntArray:
-    """Give samples on the line the side before them, or after them at the start of a run."""
-    filled = side.copy()
-    start = 0
-    for end in run_ends + 1:
-        run = filled[start:end]
-        known = np.flatnonzero(run)
-        if len(known) and len(known) < len(run):
-            before = np.maximum.accumulate(np.where(run != 0, np.arange(len(run)), -1))
-            run[:] = run[np.where(before >= 0, before, known[0])]
-        start = end
-    return filled
-
-
-def _confirmed_changes(side: IntArray, run_ends: IntArray, confirm: int) -> IntArray:
-    """Rows after which the side changes for at least `confirm` samples of the same run."""
-    rows: list[int] = []
-    start = 0
-    for end in run_ends + 1:
-        changes = start + np.flatnonzero(side[start : end - 1] != side[start + 1 : end])
-        if confirm <= 1:
-            rows.extend(changes)
-        elif len(changes):
-            settled = side[start]
-            stretch_ends = np.append(changes[1:], end - 1)
-            for change, last in zip(changes, stretch_ends, strict=True):
-                if side[change + 1] != settled and last - change >= confirm:
-                    rows.append(int(change))
-                    settled = side[change + 1]
-        start = end
-    return np.array(rows, dtype=np.int64)
+    return table_of(columns, LINE_CROSSINGS)
 
 
 def _not_turned_back(
-    ids: NDArray[np.object_], at: IntArray, is_in: BoolArray, min_inside_s: float
+    codes: NDArray[np.int32], at: IntArray, is_in: BoolArray, min_inside_s: float
 ) -> BoolArray:
-    keep = np.ones(len(at), dtype=np.bool_)
-    for i in range(len(at) - 1):
-        is_return = keep[i] and is_in[i] and not is_in[i + 1] and ids[i] == ids[i + 1]
-        if is_return and at[i + 1] - at[i] < min_inside_s * 1e6:
-            keep[i] = keep[i + 1] = False
+    if min_inside_s <= 0:
+        return np.ones(len(at), dtype=np.bool_)
+    from ksi_pipeline.core.compiled import not_turned_back  # numba is slow to import
+
+    keep: BoolArray = not_turned_back(codes, at, is_in, float(min_inside_s * 1e6))
     return keep
 
 

@@ -72,27 +72,15 @@ def inside_pieces(
         walk `walk` between the shares 0 <= from < to <= 1 of its length lies inside. Consecutive
         pieces of one walk do not touch.
     """
-    hits = _boundary_hits(start, end, polygon)
-    # Boxes apart from the polygon cannot be inside anywhere; this is most walks.
-    low, high = polygon.min(axis=0), polygon.max(axis=0)
-    near = np.all((np.maximum(start, end) >= low) & (np.minimum(start, end) <= high), axis=1)
-    walks: list[int] = []
-    froms: list[float] = []
-    tos: list[float] = []
-    plain = near & ~np.isfinite(hits).any(axis=1)
-    middle_inside = np.zeros(len(start), dtype=np.bool_)
-    if plain.any():
-        middle_inside[plain] = points_in_polygon((start[plain] + end[plain]) / 2.0, polygon)
-    for walk in np.flatnonzero(near):
-        if plain[walk]:
-            pieces = [(0.0, 1.0)] if middle_inside[walk] else []
-        else:
-            pieces = _pieces_of_one(start[walk], end[walk], hits[walk], polygon)
-        for from_share, to_share in pieces:
-            walks.append(int(walk))
-            froms.append(from_share)
-            tos.append(to_share)
-    return np.array(walks, dtype=np.int64), np.array(froms), np.array(tos)
+    from ksi_pipeline.core.kernels import pieces_of_walks  # numba is slow to import
+
+    # Copies: each layout of arrays would be compiled apart.
+    start, end, polygon = (np.array(a, dtype=np.float64, order="C") for a in (start, end, polygon))
+    box = np.concatenate([polygon.min(axis=0), polygon.max(axis=0)])[None, :]
+    found: tuple[NDArray[np.int64], FloatArray, FloatArray] = pieces_of_walks(
+        start, end, polygon, box
+    )
+    return found
 
 
 def first_self_crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, int] | None:
@@ -117,41 +105,6 @@ def first_self_crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, in
 def shape_version(*parts: object) -> str:
     """Hash a shape to 12 hex digits: equal numbers give equal versions, on any machine."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-
-
-def _boundary_hits(start: FloatArray, end: FloatArray, polygon: FloatArray) -> FloatArray:
-    """Shares of each walk at which it meets each edge; shape (N, V), NaN where it does not."""
-    step = end - start
-    hits = np.full((len(start), len(polygon)), np.nan)
-    previous = polygon[-1]
-    for i, vertex in enumerate(polygon):
-        edge = vertex - previous
-        crossing = step[:, 0] * edge[1] - step[:, 1] * edge[0]
-        from_edge = previous - start
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (from_edge[:, 0] * edge[1] - from_edge[:, 1] * edge[0]) / crossing
-            along = (from_edge[:, 0] * step[:, 1] - from_edge[:, 1] * step[:, 0]) / crossing
-        valid = (crossing != 0) & (share > 0) & (share < 1) & (along >= 0) & (along <= 1)
-        hits[valid, i] = share[valid]
-        previous = vertex
-    return hits
-
-
-def _pieces_of_one(
-    start: FloatArray, end: FloatArray, hits: FloatArray, polygon: FloatArray
-) -> list[tuple[float, float]]:
-    cuts = np.unique(np.concatenate(([0.0], hits[np.isfinite(hits)], [1.0])))
-    middles = (cuts[:-1] + cuts[1:]) / 2.0
-    inside = points_in_polygon(start + middles[:, None] * (end - start), polygon)
-    pieces: list[tuple[float, float]] = []
-    for from_share, to_share, is_inside in zip(cuts[:-1], cuts[1:], inside, strict=True):
-        if not is_inside:
-            continue
-        if pieces and pieces[-1][1] == from_share:
-            pieces[-1] = (pieces[-1][0], float(to_share))
-        else:
-            pieces.append((float(from_share), float(to_share)))
-    return pieces
 
 
 _Point = tuple[float, float]

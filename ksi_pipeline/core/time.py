@@ -26,6 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 _QUARTER_US = 15 * 60 * 1_000_000
+_MOST_QUARTERS = 1 << 20  # thirty years
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +157,24 @@ def hour_starts_us(instants_us: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np
         change on quarters of an hour only (true of the tz database since 1972), so one look-up
         a quarter is enough.
     """
-    quarters, back = np.unique(instants_us // _QUARTER_US, return_inverse=True)
+    if len(instants_us) == 0:
+        return np.empty(0, dtype=np.int64)
+    quarters = instants_us // _QUARTER_US
+    first = int(quarters.min())
+    span = int(quarters.max()) - first + 1
+    if span > _MOST_QUARTERS:  # a table of the whole span would be larger than it is worth
+        distinct, places = np.unique(quarters, return_inverse=True)
+    else:
+        places = quarters - first
+        is_used = np.zeros(span, dtype=np.bool_)
+        is_used[places] = True
+        distinct = first + np.flatnonzero(is_used)
+        places = (np.cumsum(is_used) - 1)[places]
     starts = [
         (hour_start_utc(_EPOCH + int(quarter) * 15 * _MINUTE, zone) - _EPOCH) // _US
-        for quarter in quarters
+        for quarter in distinct
     ]
-    return np.array(starts, dtype=np.int64)[back]
+    return np.array(starts, dtype=np.int64)[places]
 
 
 def business_date(instant: datetime, zone: ZoneInfo, day_start: time) -> date:

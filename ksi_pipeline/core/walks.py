@@ -1,7 +1,12 @@
-"""Tracklet points as sorted arrays: what visits and crossings are counted from."""
+"""Tracklet points as sorted arrays: what visits and crossings are counted from.
 
+Tracklet ids are codes into one dictionary of names per table, so that no loop touches a string.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,65 +19,128 @@ from ksi_pipeline.core.geometry import BoolArray, FloatArray
 RULE_VERSION = 1
 
 IntArray = NDArray[np.int64]
+_T = TypeVar("_T", bound=np.generic)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Walks:
-    """Samples of one camera, sorted by tracklet and time.
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """The distinct tracklet ids of one table.
 
     Attributes:
-        ids: tracklet of each sample, shape (N,).
+        values: strings, shape (T,).
+        ranks: place of each in sorted order, shape (T,).
+    """
+
+    values: pa.Array
+    ranks: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walks:
+    """Samples of one camera: each tracklet in one run, rising in time.
+
+    Attributes:
+        names: what `codes` point into.
+        codes: tracklet of each sample, shape (N,).
         ts: microseconds since the epoch, shape (N,).
-        xy: floor metres, shape (N, 2).
+        x: floor metres, shape (N,).
+        y: floor metres, shape (N,).
         joined: whether sample i and i + 1 are joined by a straight walk, shape (N,); last False.
     """
 
-    ids: NDArray[np.object_]
+    names: Names
+    codes: NDArray[np.int32]
     ts: IntArray
-    xy: FloatArray
+    x: FloatArray
+    y: FloatArray
     joined: BoolArray
 
 
-def walks_of(points: pa.Table, max_gap_s: float) -> Walks:
-    """Sort points into walks; rows with null metres are left out.
+def walks_of(points: pa.Table, max_gap_s: float, names: Names | None = None) -> Walks:
+    """Bring the points of one camera into walks; rows with null metres are left out.
+
+    Args:
+        points: columns tracklet_id, ts_utc, x_m and y_m of TRACKLET_POINTS, any order.
+        max_gap_s: samples further apart are not joined.
+        names: given when tracklet_id is dictionary-encoded with these names.
 
     Raises:
         ContractError: E_REPEATED_SAMPLE or E_NOT_FINITE, naming the tracklet and the instant.
     """
-    points = points.filter(pc.and_(pc.is_valid(points["x_m"]), pc.is_valid(points["y_m"])))
-    points = points.sort_by([("tracklet_id", "ascending"), ("ts_utc", "ascending")])
-    ids = np.asarray(points["tracklet_id"].to_pylist(), dtype=object)
-    ts = points["ts_utc"].cast(pa.int64()).to_numpy()
-    xy = np.column_stack([points["x_m"].to_numpy(), points["y_m"].to_numpy()]).astype(np.float64)
-    finite = np.isfinite(xy).all(axis=1)
-    if not finite.all():
-        raise ContractError(
-            f"{_sample(points, int(np.argmin(finite)))} has a position that is no number. "
-            "Write null metres for unknown.",
-            code="E_NOT_FINITE",
-        )
-    same, step = ids[:-1] == ids[1:], np.diff(ts)
-    repeated = same & (step == 0)
-    if repeated.any():
-        raise ContractError(
-            f"{_sample(points, int(np.argmax(repeated)))} comes twice, so the tracklet has no "
-            "single position there. Remove the repeated sample.",
-            code="E_REPEATED_SAMPLE",
-        )
-    joined = np.zeros(len(ts), dtype=np.bool_)
-    joined[:-1] = same & (step <= round(max_gap_s * 1e6))
-    return Walks(ids, ts, xy, joined)
+    from ksi_pipeline.core.compiled import joins, survey  # numba is slow to import
+
+    if points["x_m"].null_count or points["y_m"].null_count:
+        points = points.filter(pc.and_(pc.is_valid(points["x_m"]), pc.is_valid(points["y_m"])))
+    tracklets = encoded(points["tracklet_id"])
+    names = names or names_of(tracklets)
+    codes = tracklets.indices.to_numpy()
+    ts = _numbers(points["ts_utc"].cast(pa.int64()))
+    x, y = _numbers(points["x_m"]), _numbers(points["y_m"])
+    in_order, finite = survey(frozen(codes), frozen(ts), frozen(x), frozen(y), len(names.ranks))
+    if not in_order or not finite:
+        order = np.lexsort((ts, names.ranks[codes]))
+        codes, ts, x, y = codes[order], ts[order], x[order], y[order]
+        _refuse_bad_samples(names, codes, ts, x, y)
+    # No two instants are further apart than 2**62 us.
+    gap_us = max(min(round(max_gap_s * 1e6), 2**62), -1)
+    codes, ts = frozen(codes), frozen(ts)
+    return Walks(names, codes, ts, frozen(x), frozen(y), joins(codes, ts, gap_us))
 
 
-def event_table(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
+def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Give strings, plain or dictionary-encoded, as one dictionary array with 32-bit indices."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    column = column.unify_dictionaries()
+    if column.num_chunks == 0:
+        return pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def names_of(tracklets: pa.DictionaryArray) -> Names:
+    """Rank the names of a dictionary; sorted points come with sorted names, which costs nothing."""
+    values = tracklets.dictionary
+    if len(values) < 2 or pc.all(pc.less(values[:-1], values[1:])).as_py():
+        return Names(values, np.arange(len(values), dtype=np.int64))
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[pc.sort_indices(values).to_numpy()] = np.arange(len(values))
+    return Names(values, ranks)
+
+
+def table_of(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
     """Build a table; columns of instants are given in microseconds since the epoch, UTC."""
-    arrays = [
-        pa.array(columns[field.name], pa.int64()).cast(field.type)
-        if pa.types.is_timestamp(field.type)
-        else pa.array(columns[field.name], field.type)
-        for field in schema
-    ]
+
+    def arrow(column: object) -> pa.Array | pa.ChunkedArray:
+        # pa.array would copy an Arrow array value by value.
+        return pa.array(column) if isinstance(column, np.ndarray) else column
+
+    arrays = [arrow(columns[field.name]).cast(field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def taken(values: Sequence[str], codes: NDArray[np.integer]) -> pa.Array:
+    """Give the string of each code, without a loop over rows."""
+    return pa.array(values, pa.string()).take(pa.array(codes))
+
+
+def ranks_of(values: Sequence[str]) -> IntArray:
+    """Give the place of each string among the sorted distinct ones; equal strings rank equal."""
+    places = {value: place for place, value in enumerate(sorted(set(values)))}
+    return np.array([places[value] for value in values], dtype=np.int64)
+
+
+def ordered(keys: Sequence[IntArray], ties: Sequence[IntArray]) -> IntArray:
+    """Give the order by `keys`, most significant first, then by `ties`, then as it is.
+
+    Ties in all keys are rare, so `ties` are looked at only when there are any.
+    """
+    order = np.lexsort(keys[::-1])
+    tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
+    for key in keys:
+        in_order = key[order]
+        tied &= in_order[1:] == in_order[:-1]
+    return np.lexsort([*ties[::-1], *keys[::-1]]) if tied.any() else order
 
 
 def instant_us(instant: datetime) -> int:
@@ -80,6 +148,38 @@ def instant_us(instant: datetime) -> int:
     return round(instant.timestamp() * 1_000_000)
 
 
-def _sample(points: pa.Table, row: int) -> str:
-    tracklet, instant = points["tracklet_id"][row].as_py(), points["ts_utc"][row].as_py()
-    return f"Tracklet {tracklet!r}, sample at {instant.isoformat()},"
+def frozen(array: NDArray[_T]) -> NDArray[_T]:
+    """Give a read-only view: arrays from Arrow are read-only, and each kind is compiled apart."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
+    array: NDArray[Any] = column.to_numpy()
+    return array
+
+
+def _refuse_bad_samples(
+    names: Names, codes: NDArray[np.int32], ts: IntArray, x: FloatArray, y: FloatArray
+) -> None:
+    def sample(row: int) -> str:
+        instant = _EPOCH + timedelta(microseconds=int(ts[row]))
+        return (
+            f"Tracklet {names.values[int(codes[row])].as_py()!r}, sample at {instant.isoformat()},"
+        )
+
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.all():
+        raise ContractError(
+            f"{sample(int(np.argmin(finite)))} has a position that is no number. "
+            "Write null metres for unknown.",
+            code="E_NOT_FINITE",
+        )
+    repeated = (codes[:-1] == codes[1:]) & (np.diff(ts) == 0)
+    if repeated.any():
+        raise ContractError(
+            f"{sample(int(np.argmax(repeated)))} comes twice, so the tracklet has no "
+            "single position there. Remove the repeated sample.",
+            code="E_REPEATED_SAMPLE",
+        )

@@ -1,0 +1,78 @@
+"""Compiling loops with numba, and the small loops that stand alone.
+
+Importing this module imports numba: import it in the function that needs it, see core.kernels.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def compiled(function: _F) -> _F:
+    """Compile; keep the machine code on disk where any of numba's cache folders can be written."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        kept: _F = njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written: compile anew in each process
+        kept = njit(**options)(function)
+    return kept
+
+
+@compiled
+def survey(codes, ts, x, y, tracklets):
+    """Tell (is each tracklet in one run, with rising time; are all positions finite numbers)."""
+    seen = np.zeros(tracklets, dtype=np.bool_)
+    in_order = finite = True
+    for i in range(len(ts)):
+        finite &= np.isfinite(x[i]) and np.isfinite(y[i])
+        if i > 0 and codes[i] == codes[i - 1]:
+            in_order &= ts[i] > ts[i - 1]
+        else:
+            in_order &= not seen[codes[i]]
+            seen[codes[i]] = True
+    return in_order, finite
+
+
+@compiled
+def joins(codes, ts, max_gap):
+    """Whether each sample and the next are of one tracklet and at most `max_gap` us apart."""
+    joined = np.zeros(len(ts), dtype=np.bool_)
+    for i in range(len(ts) - 1):
+        joined[i] = codes[i] == codes[i + 1] and ts[i + 1] - ts[i] <= max_gap
+    return joined
+
+
+@compiled
+def not_turned_back(codes, at, is_in, min_inside):
+    """Drop entries that turn back over the line in less than `min_inside` us, with their exits."""
+    keep = np.ones(len(at), dtype=np.bool_)
+    for i in range(len(at) - 1):
+        is_return = keep[i] and is_in[i] and not is_in[i + 1] and codes[i] == codes[i + 1]
+        if is_return and at[i + 1] - at[i] < min_inside:
+            keep[i] = keep[i + 1] = False
+    return keep
+
+
+@compiled
+def crowds(firsts, starts, ends, codes):
+    """Give, for each group of stays [firsts[g], firsts[g + 1]), most at once and distinct codes.
+
+    Stays are half-open: who leaves at the instant at which another comes is not with them.
+    """
+    most = np.zeros(len(firsts) - 1, dtype=np.int64)
+    distinct = np.zeros(len(firsts) - 1, dtype=np.int64)
+    for group in range(len(firsts) - 1):
+        low, high = firsts[group], firsts[group + 1]
+        coming, leaving = np.sort(starts[low:high]), np.sort(ends[low:high])
+        who = np.sort(codes[low:high])
+        gone = 0
+        for i in range(len(coming)):
+            while gone < len(leaving) and leaving[gone] <= coming[i]:
+                gone += 1
+            most[group] = max(most[group], i + 1 - gone)
+            distinct[group] += i == 0 or who[i] != who[i - 1]
+    return most, distinct

@@ -1,0 +1,63 @@
+"""Running the compiled pass over the walks of one camera: raw visits and changes of side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ksi_pipeline.core.grid import MOST_ZONES, ZoneGrid, zone_grid
+from ksi_pipeline.core.plan import CountingRules, LineShape, ZoneShape
+from ksi_pipeline.core.walks import IntArray, Walks
+
+_ROWS = 1 << 16
+
+
+def tally(
+    walk: Walks, zones: Sequence[ZoneShape], lines: Sequence[LineShape], rules: CountingRules
+) -> tuple[IntArray, IntArray]:
+    """Count one camera's walks in zones and over lines, before validity and `min_inside_s`.
+
+    Returns:
+        Visits, shape (M, 5): index of the zone, code of the tracklet, start and end in us, flags
+        of core.kernels; those of one zone in the order of the walks. And confirmed changes of
+        side, shape (C, 3): index of the line, row before the change, new side (1 left); those of
+        one line by row.
+    """
+    ends = np.array([[*line.a, *line.b] for line in lines], dtype=np.float64).reshape(-1, 4)
+    visits, changes = [np.empty((0, 5), dtype=np.int64)], np.empty((0, 3), dtype=np.int64)
+    for first in range(0, max(len(zones), 1), MOST_ZONES):
+        grid = zone_grid([zone.polygon for zone in zones[first : first + MOST_ZONES]])
+        # Lines go with the first group of zones.
+        found, changed = _pass(walk, grid, ends if first == 0 else ends[:0], rules)
+        found[:, 0] += first
+        visits.append(found)
+        changes = changed if first == 0 else changes
+    return np.concatenate(visits), changes
+
+
+def _pass(
+    walk: Walks, grid: ZoneGrid, lines: NDArray[np.float64], rules: CountingRules
+) -> tuple[IntArray, IntArray]:
+    from ksi_pipeline.core.kernels import NO_ROW, count_walks  # numba is slow to import
+
+    inertia_us = max(min(round(rules.exit_inertia_s * 1e6), 2**62), 0)
+    zone_state = np.full((len(grid.boxes), 4), NO_ROW, dtype=np.int64)
+    line_state = np.full((len(lines), 4), NO_ROW, dtype=np.int64)
+    # What one sample can write at most.
+    room = len(grid.vertices) + len(grid.boxes) + 2 * len(lines) + 2
+    size = max(min(_ROWS, len(walk.ts)), 4 * room)
+    visits, changes = np.empty((size, 5), dtype=np.int64), np.empty((size, 3), dtype=np.int64)
+    all_visits, all_changes = [visits[:0].copy()], [changes[:0].copy()]
+    row = 0
+    while row < len(walk.ts):
+        row, visit_count, change_count = count_walks(
+            row, walk.codes, walk.ts, walk.x, walk.y,
+            walk.joined, inertia_us, rules.confirm_samples,
+            grid.vertices, grid.offsets, grid.boxes, grid.cells, grid.frame, lines,
+            zone_state, line_state, visits, changes, room,
+        )  # fmt: skip
+        all_visits.append(visits[:visit_count].copy())
+        all_changes.append(changes[:change_count].copy())
+    open_zones = np.flatnonzero(zone_state[:, 0] != NO_ROW)
+    all_visits.append(np.column_stack([open_zones, zone_state[open_zones]]))
+    return np.concatenate(all_visits), np.concatenate(all_changes)
