@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ksi_pipeline.core.geometry import BoolArray, FloatArray, signed_side
+from ksi_pipeline.core.geometry import BoolArray, FloatArray, share_along, signed_side
 from ksi_pipeline.core.plan import LineShape, SitePlan
 from ksi_pipeline.core.schemas import LINE_CROSSINGS
 from ksi_pipeline.core.time import hour_starts_us
@@ -17,7 +17,6 @@ from ksi_pipeline.core.walks import (
     Names,
     Walks,
     instant_us,
-    ordered,
     ranks_of,
     table_of,
     taken,
@@ -62,9 +61,11 @@ def line_crossings(walk: Walks, changes: IntArray, index: int, plan: SitePlan) -
     distance = signed_side(here, a, b)
     share: FloatArray = distance / (distance - signed_side(there, a, b))
     hit = here + share[:, None] * (there - here)
-    along = ((hit - a) @ (b - a)) / float((b - a) @ (b - a))
+    along = share_along(hit, a, b)
     on_segment = (along >= 0.0) & (along < 1.0)
     row, side, share, hit = row[on_segment], side[on_segment], share[on_segment], hit[on_segment]
+    if plan.rules.position == "hold":
+        share = np.ones(len(share))
     at = walk.ts[row] + np.rint(share * (walk.ts[row + 1] - walk.ts[row])).astype(np.int64)
     is_in = (side > 0) == (line.inside == "left")
     keep = _not_turned_back(walk.codes[row], at, is_in, plan.rules.min_inside_s)
@@ -72,23 +73,27 @@ def line_crossings(walk: Walks, changes: IntArray, index: int, plan: SitePlan) -
     return Crossings(index, walk.codes[row[keep]], at[keep], is_in[keep], hit[keep])
 
 
-def crossing_table(found: Sequence[Crossings], names: Names, plan: SitePlan) -> pa.Table:
+def crossing_table(found: Sequence[Sequence[Crossings]], names: Names, plan: SitePlan) -> pa.Table:
     """Build the crossings of one site, in the schema LINE_CROSSINGS.
 
     Args:
-        found: for each camera in order, for each line in order.
+        found: for each camera in order, for each of its lines.
         names: the tracklets.
         plan: whose lines they are.
+
+    Returns:
+        Crossings in the order of sorted points: by camera, tracklet and instant, then by line.
     """
-    line = np.repeat(
-        np.array([part.line for part in found], dtype=np.int64), [len(part.at) for part in found]
-    )
-    codes = np.concatenate([np.empty(0, dtype=np.int32), *(part.codes for part in found)])
-    at = np.concatenate([np.empty(0, dtype=np.int64), *(part.at for part in found)])
-    is_in = np.concatenate([np.empty(0, dtype=np.bool_), *(part.is_in for part in found)])
-    hit = np.concatenate([np.empty((0, 2)), *(part.hit for part in found)])
-    ranks = ranks_of([shape.line_id for shape in plan.lines])
-    order = ordered((ranks[line], at), (names.ranks[codes],))
+    parts = [part for of_camera in found for part in of_camera]
+    counts = [len(part.at) for part in parts]
+    camera = np.repeat([i for i, of_camera in enumerate(found) for _ in of_camera], counts)
+    line = np.repeat([part.line for part in parts], counts).astype(np.int64)
+    codes = np.concatenate([np.empty(0, dtype=np.int32), *(part.codes for part in parts)])
+    at = np.concatenate([np.empty(0, dtype=np.int64), *(part.at for part in parts)])
+    is_in = np.concatenate([np.empty(0, dtype=np.bool_), *(part.is_in for part in parts)])
+    hit = np.concatenate([np.empty((0, 2)), *(part.hit for part in parts)])
+    ranks = ranks_of([shape.line_id for shape in plan.lines])[line]
+    order = np.lexsort((line, ranks, at, names.ranks[codes], camera))
     line, at, hit = line[order], at[order], hit[order]
     columns = {
         "site_id": taken([plan.site_id], np.zeros(len(order), dtype=np.int64)),

@@ -45,8 +45,8 @@ def count_events(points: pa.Table, plan: SitePlan) -> Events:
         plan: zones, lines and rules of the site; a camera counts only what it sees.
 
     Returns:
-        Visits ordered by (zone, entry, tracklet) and crossings ordered by (line, instant,
-        tracklet); equal input rows in any order give equal tables.
+        Visits and crossings in the order of sorted points: by camera, tracklet and instant, then
+        by zone or line; equal input rows in any order give equal tables.
 
     Raises:
         ContractError: a row of another site, or a tracklet with a repeated instant.
@@ -66,7 +66,7 @@ def count_events(points: pa.Table, plan: SitePlan) -> Events:
     )
     present = pc.unique(cameras.indices).to_pylist()
     stays: list[IntArray] = []
-    crossings: list[Crossings] = []
+    crossings: list[list[Crossings]] = []
     for camera_id, code in sorted((cameras.dictionary[code].as_py(), code) for code in present):
         of_camera = samples
         if len(present) > 1:
@@ -80,10 +80,12 @@ def count_events(points: pa.Table, plan: SitePlan) -> Events:
         )
         found[:, 0] = np.array(zones, dtype=np.int64)[found[:, 0]]
         stays.append(found)
-        crossings += [
-            line_crossings(walk, changes[changes[:, 0] == k, 1:], i, plan)
-            for k, i in enumerate(lines)
-        ]
+        crossings.append(
+            [
+                line_crossings(walk, changes[changes[:, 0] == k, 1:], i, plan)
+                for k, i in enumerate(lines)
+            ]
+        )
     return Events(visit_table(stays, names, plan), crossing_table(crossings, names, plan))
 
 

@@ -29,6 +29,47 @@ def signed_side(points: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
     return side
 
 
+def share_along(points: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+    """Give how far along the line a-b each point lies: 0 at a, 1 at b.
+
+    Written out, because the result of `@` may depend on how many points come at once.
+
+    Args:
+        points: shape (N, 2), floor metres.
+        a: shape (2,), start of the line.
+        b: shape (2,), end of the line.
+
+    Returns:
+        Shape (N,), shares of the line's length.
+    """
+    step_x, step_y = b - a
+    share: FloatArray = ((points[:, 0] - a[0]) * step_x + (points[:, 1] - a[1]) * step_y) / (
+        step_x * step_x + step_y * step_y
+    )
+    return share
+
+
+def edges_of(polygon: Sequence[tuple[float, float]] | FloatArray) -> FloatArray:
+    """Give the edges of a polygon, each from its lower end to its upper one.
+
+    An edge is computed the same way for the zones on both sides of it, whichever way round they
+    are drawn; so zones that share an edge never both own a point near it, nor neither.
+
+    Args:
+        polygon: shape (V, 2), V >= 3, without a repeated last point.
+
+    Returns:
+        Shape (V, 4): x and y of the end with the smaller y (for equal y, the smaller x), then of
+        the other.
+    """
+    ends = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+    others = np.roll(ends, 1, axis=0)
+    is_low = (ends[:, 1] < others[:, 1]) | (
+        (ends[:, 1] == others[:, 1]) & (ends[:, 0] < others[:, 0])
+    )
+    return np.where(is_low[:, None], np.hstack([ends, others]), np.hstack([others, ends]))
+
+
 def points_in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
     """Tell which points lie inside an even-odd polygon.
 
@@ -37,19 +78,17 @@ def points_in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
         polygon: shape (V, 2), V >= 3, without a repeated last point.
 
     Returns:
-        Shape (N,). A point exactly on an edge belongs to the polygon on one side of that edge
-        only (half-open rule: lower end of an edge counts, upper does not).
+        Shape (N,). A point exactly on an edge belongs to the side of larger x; on a level edge, to
+        the side of larger y; a corner follows from both. So of zones that tile a floor exactly one
+        owns each point.
     """
     x, y = points[:, 0], points[:, 1]
     inside = np.zeros(len(points), dtype=np.bool_)
-    previous = polygon[-1]
-    for vertex in polygon:
-        spans = (previous[1] > y) != (vertex[1] > y)
+    for low_x, low_y, high_x, high_y in edges_of(polygon):
+        spans = (low_y <= y) & (y < high_y)
         if spans.any():
-            rise = vertex[1] - previous[1]
-            at_x = previous[0] + (vertex[0] - previous[0]) * ((y - previous[1]) / rise)
+            at_x = low_x + (high_x - low_x) * ((y - low_y) / (high_y - low_y))
             inside ^= spans & (x < at_x)
-        previous = vertex
     return inside
 
 
@@ -75,10 +114,11 @@ def inside_pieces(
     from ksi_pipeline.core.kernels import pieces_of_walks  # numba is slow to import
 
     # Copies: each layout of arrays would be compiled apart.
-    start, end, polygon = (np.array(a, dtype=np.float64, order="C") for a in (start, end, polygon))
-    box = np.concatenate([polygon.min(axis=0), polygon.max(axis=0)])[None, :]
+    start, end = (np.array(a, dtype=np.float64, order="C") for a in (start, end))
+    corners = np.array(polygon, dtype=np.float64)
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])[None, :]
     found: tuple[NDArray[np.int64], FloatArray, FloatArray] = pieces_of_walks(
-        start, end, polygon, box
+        start, end, edges_of(corners), box
     )
     return found
 

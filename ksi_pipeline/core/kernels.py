@@ -17,36 +17,36 @@ NO_ROW = -1
 START_CENSORED, END_CENSORED = 1, 2
 # More cells than this under one segment: testing its zones is cheaper than looking at the cells.
 _MOST_CELLS = 64
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_BIT_INDEX = np.zeros(64, dtype=np.int64)
+for _bit in range(64):
+    _BIT_INDEX[((1 << _bit) * int(_DE_BRUIJN) & 2**64 - 1) >> 58] = _bit
 # A side that overflowed to NaN is neither left, right nor on the line.
 _NO_SIDE = -2
 
 
 @compiled
-def is_inside(x, y, vertices, first, end):
+def is_inside(x, y, edges, first, end):
     """Even-odd test of one point; see geometry.points_in_polygon."""
     inside = False
-    before_x, before_y = vertices[end - 1, 0], vertices[end - 1, 1]
     for i in range(first, end):
-        vertex_x, vertex_y = vertices[i, 0], vertices[i, 1]
-        if (before_y > y) != (vertex_y > y):
-            rise = vertex_y - before_y
-            if x < before_x + (vertex_x - before_x) * ((y - before_y) / rise):
+        low_y, high_y = edges[i, 1], edges[i, 3]
+        if low_y <= y < high_y:
+            low_x = edges[i, 0]
+            if x < low_x + (edges[i, 2] - low_x) * ((y - low_y) / (high_y - low_y)):
                 inside = not inside
-        before_x, before_y = vertex_x, vertex_y
     return inside
 
 
 @compiled
-def _cut(ax, ay, bx, by, vertices, first, end, cuts):
+def _cut(ax, ay, bx, by, edges, first, end, cuts):
     """Fill `cuts` with 0, the distinct boundary hits in (0, 1) and 1, ascending; give how many."""
     step_x, step_y = bx - ax, by - ay
     cuts[0] = 0.0
     count = 1
-    before_x, before_y = vertices[end - 1, 0], vertices[end - 1, 1]
     for i in range(first, end):
-        edge_x, edge_y = vertices[i, 0] - before_x, vertices[i, 1] - before_y
-        from_x, from_y = before_x - ax, before_y - ay
-        before_x, before_y = vertices[i, 0], vertices[i, 1]
+        edge_x, edge_y = edges[i, 2] - edges[i, 0], edges[i, 3] - edges[i, 1]
+        from_x, from_y = edges[i, 0] - ax, edges[i, 1] - ay
         crossing = step_x * edge_y - step_y * edge_x
         hit = from_x * edge_y - from_y * edge_x
         # Outside (0, 1) by sign or size, so no division is needed: this is most edges.
@@ -78,11 +78,11 @@ def _insert(cuts, count, share):
 
 
 @compiled
-def pieces(ax, ay, bx, by, vertices, first, end, cuts, out):
+def pieces(ax, ay, bx, by, edges, first, end, cuts, out):
     """Write (from, to) of each piece inside into `out`; give how many. See inside_pieces."""
-    stretches = _cut(ax, ay, bx, by, vertices, first, end, cuts) - 1
+    stretches = _cut(ax, ay, bx, by, edges, first, end, cuts) - 1
     if stretches == 1:
-        if not is_inside((ax + bx) / 2.0, (ay + by) / 2.0, vertices, first, end):
+        if not is_inside((ax + bx) / 2.0, (ay + by) / 2.0, edges, first, end):
             return 0
         out[0, 0], out[0, 1] = 0.0, 1.0
         return 1
@@ -90,7 +90,7 @@ def pieces(ax, ay, bx, by, vertices, first, end, cuts, out):
     for i in range(stretches):
         middle = (cuts[i] + cuts[i + 1]) / 2.0
         x, y = ax + middle * (bx - ax), ay + middle * (by - ay)
-        if not is_inside(x, y, vertices, first, end):
+        if not is_inside(x, y, edges, first, end):
             continue
         if count > 0 and out[count - 1, 1] == cuts[i]:
             out[count - 1, 1] = cuts[i + 1]
@@ -112,14 +112,14 @@ def is_near(ax, ay, bx, by, boxes, zone):
 
 
 @compiled
-def pieces_of_walks(start, end, polygon, boxes):
+def pieces_of_walks(start, end, edges, boxes):
     """Give (walk, from, to) of all pieces of many walks inside one polygon."""
-    cuts, found = np.empty(len(polygon) + 2), np.empty((len(polygon) + 2, 2))
+    cuts, found = np.empty(len(edges) + 2), np.empty((len(edges) + 2, 2))
     walks, froms, tos = [0 for _ in range(0)], [0.0 for _ in range(0)], [0.0 for _ in range(0)]
     for i in range(len(start)):
         ax, ay, bx, by = start[i, 0], start[i, 1], end[i, 0], end[i, 1]
         if is_near(ax, ay, bx, by, boxes, 0):
-            for k in range(pieces(ax, ay, bx, by, polygon, 0, len(polygon), cuts, found)):
+            for k in range(pieces(ax, ay, bx, by, edges, 0, len(edges), cuts, found)):
                 walks.append(i)
                 froms.append(found[k, 0])
                 tos.append(found[k, 1])
@@ -127,58 +127,84 @@ def pieces_of_walks(start, end, polygon, boxes):
 
 
 @compiled
-def mark_cells(cells, zone, polygon, low_x, low_y, cell, margin):
+def mark_cells(cells, zone, edges, low_x, low_y, cell, margin):
     """Set the bit of a zone in `cells`, see grid.ZoneGrid.
 
     Cells within `margin` of an edge count as touched by it.
     """
     bit = np.uint64(1) << np.uint64(zone)
     rows, columns = cells.shape[0], cells.shape[1]
-    ax, ay = polygon[len(polygon) - 1, 0] - low_x, polygon[len(polygon) - 1, 1] - low_y
-    for i in range(len(polygon)):
-        bx, by = polygon[i, 0] - low_x, polygon[i, 1] - low_y
-        low, high = min(ay, by), max(ay, by)
-        for row in range(int((low - margin) / cell), int((high + margin) / cell) + 1):
-            from_y = min(max(row * cell - margin, low), high)
-            to_y = min(max((row + 1) * cell + margin, low), high)
+    for i in range(len(edges)):
+        ax, ay = edges[i, 0] - low_x, edges[i, 1] - low_y
+        bx, by = edges[i, 2] - low_x, edges[i, 3] - low_y
+        for row in range(int((ay - margin) / cell), int((by + margin) / cell) + 1):
+            from_y = min(max(row * cell - margin, ay), by)
+            to_y = min(max((row + 1) * cell + margin, ay), by)
             from_x, to_x = ax, bx
-            if high > low:
+            if by > ay:
                 from_x = ax + (bx - ax) * ((from_y - ay) / (by - ay))
                 to_x = ax + (bx - ax) * ((to_y - ay) / (by - ay))
             first = int((min(from_x, to_x) - margin) / cell)
             for column in range(first, int((max(from_x, to_x) + margin) / cell) + 1):
                 cells[row, column, 0] |= bit
-        ax, ay = bx, by
     for row in range(rows):
         for column in range(columns):
             if cells[row, column, 0] & bit == np.uint64(0) and is_inside(
-                low_x + (column + 0.5) * cell, low_y + (row + 0.5) * cell, polygon, 0, len(polygon)
+                low_x + (column + 0.5) * cell, low_y + (row + 0.5) * cell, edges, 0, len(edges)
             ):
                 cells[row, column, 1] |= bit
 
 
 @compiled
-def _place(value, low, scale, last):
-    """The cell of a coordinate; the outermost cells, outside all zones, stand for all beyond."""
-    place = (value - low) * scale
-    if not place > 0.0:
-        return 0
-    return int(place) if place < last else last
+def reach_of_cells(cells, cell):
+    """Give how far one can step along x or y from anywhere in a cell and meet no touched cell."""
+    rows, columns = cells.shape[0], cells.shape[1]
+    rings = np.empty((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            nearest = 0.0 if cells[row, column, 0] != np.uint64(0) else np.inf
+            for near_row, near_column in (
+                (row, column - 1), (row - 1, column - 1), (row - 1, column), (row - 1, column + 1)
+            ):  # fmt: skip
+                if near_row >= 0 and 0 <= near_column < columns:
+                    nearest = min(nearest, rings[near_row, near_column] + 1.0)
+            rings[row, column] = nearest
+    for row in range(rows - 1, -1, -1):
+        for column in range(columns - 1, -1, -1):
+            nearest = rings[row, column]
+            for near_row, near_column in (
+                (row, column + 1), (row + 1, column + 1), (row + 1, column), (row + 1, column - 1)
+            ):  # fmt: skip
+                if near_row < rows and 0 <= near_column < columns:
+                    nearest = min(nearest, rings[near_row, near_column] + 1.0)
+            rings[row, column] = nearest
+    return np.maximum(rings - 1.0, 0.0) * cell
 
 
 @compiled
-def _edges_over(cells, from_row, from_col, to_row, to_col):
+def _place(value, low, scale, last):
+    """The cell of a coordinate; the outermost cells, outside all zones, stand for all beyond."""
+    return int(min(max((value - low) * scale, 0.0), last))
+
+
+@compiled
+def _touched_between(cells, from_row, from_col, to_row, to_col):
     """Zones (bits) whose edge touches any cell of the box that two cells span."""
     low_row, high_row = min(from_row, to_row), max(from_row, to_row)
     low_col, high_col = min(from_col, to_col), max(from_col, to_col)
-    edges = np.uint64(0)
+    touched = np.uint64(0)
     if (high_row - low_row + 1) * (high_col - low_col + 1) > _MOST_CELLS:
-        edges = ~edges
-    else:
-        for row in range(low_row, high_row + 1):
-            for column in range(low_col, high_col + 1):
-                edges |= cells[row, column, 0]
-    return edges
+        return ~touched
+    for row in range(low_row, high_row + 1):
+        for column in range(low_col, high_col + 1):
+            touched |= cells[row, column, 0]
+    return touched
+
+
+@compiled
+def _lowest(bits):
+    """Index of the lowest bit that is set; `bits` is not 0."""
+    return _BIT_INDEX[((bits & (~bits + np.uint64(1))) * _DE_BRUIJN) >> np.uint64(58)]
 
 
 @compiled
@@ -256,27 +282,31 @@ def _change_side(row, side, k, state, confirm, changes, count):
 
 @compiled
 def count_walks(
-    row, codes, ts, x, y, joined, inertia, confirm,
-    vertices, offsets, boxes, cells, frame, lines,
-    zone_state, line_state, visits, changes, room,
+    row, codes, ts, x, y, joined, inertia, confirm, holds,
+    edges, offsets, boxes, cells, reach, frame, lines,
+    open_zones, pieces_open, zone_state, line_state, visits, changes, room,
 ):  # fmt: skip
     """Count from sample `row` on until all are done or fewer than `room` output rows are left.
+
+    `open_zones` are the zones (bits) that the walk is wholly inside since `pieces_open[zone]`
+    (start, flags); a step that stays inside all of them costs nothing. With `holds` a position
+    holds until the next sample, else it moves straight to it.
 
     Long on purpose: a call that takes arrays costs more here than the step of a sample, so only
     what few samples need is a function of its own.
 
     Returns:
-        (next sample, visits written, changes written).
+        (next sample, open zones, visits written, changes written).
     """
     cuts, found = np.empty(room + 2), np.empty((room + 2, 2))
     n, visit_count, change_count = len(ts), 0, 0
-    last_row, last_col = cells.shape[0] - 1, cells.shape[1] - 1
+    last_row, last_col = cells.shape[0] - 1.0, cells.shape[1] - 1.0
     low_x, low_y, scale = frame[0], frame[1], frame[2]
-    next_row = _place(y[row], low_y, scale, last_row)
-    next_col = _place(x[row], low_x, scale, last_col)
+    none = np.uint64(0)
+    of_plan = ~none >> np.uint64(64 - len(boxes)) if len(boxes) else none
     while row < n and len(visits) - visit_count >= room and len(changes) - change_count >= room:
         before, is_joined = row > 0 and joined[row - 1], joined[row]
-        ax, ay = x[row], y[row]
+        ax, ay, code, now = x[row], y[row], codes[row], ts[row]
         for k in range(len(lines)):
             if not before:
                 line_state[k, 0], line_state[k, 2] = 0, NO_ROW
@@ -287,40 +317,63 @@ def count_walks(
                 )
             if not is_joined:
                 change_count = _settle(line_state, k, row, confirm, changes, change_count)
-        here_row, here_col = next_row, next_col
-        if row + 1 < n:
-            next_row = _place(y[row + 1], low_y, scale, last_row)
-            next_col = _place(x[row + 1], low_x, scale, last_col)
-        if is_joined:
+        cell_row, cell_col = _place(ay, low_y, scale, last_row), _place(ax, low_x, scale, last_col)
+        inside, touched = cells[cell_row, cell_col, 1], none
+        if holds:
+            left = cells[cell_row, cell_col, 0]
+            while left != none:
+                zone = _lowest(left)
+                left &= left - np.uint64(1)
+                if is_inside(ax, ay, edges, offsets[zone], offsets[zone + 1]):
+                    inside |= np.uint64(1) << np.uint64(zone)
+        elif is_joined:
             bx, by = x[row + 1], y[row + 1]
-            edge = cells[here_row, here_col, 0]
-            if here_row != next_row or here_col != next_col:
-                edge = _edges_over(cells, here_row, here_col, next_row, next_col)
-            inside = cells[here_row, here_col, 1] & ~edge
-            start, length = ts[row], ts[row + 1] - ts[row]
-            left = edge | inside
-            for zone in range(len(boxes)):
-                if left == np.uint64(0):
-                    break
-                bit = np.uint64(1) << np.uint64(zone)
-                if left & bit == np.uint64(0):
-                    continue
-                left &= ~bit
-                count = 1
-                found[0, 0], found[0, 1] = 0.0, 1.0
-                if edge & bit != np.uint64(0):
-                    if not is_near(ax, ay, bx, by, boxes, zone):
-                        continue
-                    first, end = offsets[zone], offsets[zone + 1]
-                    count = pieces(ax, ay, bx, by, vertices, first, end, cuts, found)
-                for k in range(count):
-                    low, high = found[k, 0], found[k, 1]
-                    flags = START_CENSORED if low == 0.0 and not before else 0
-                    flags |= END_CENSORED if high == 1.0 and not joined[row + 1] else 0
+            if max(abs(bx - ax), abs(by - ay)) >= reach[cell_row, cell_col]:
+                touched = of_plan & _touched_between(
+                    cells, cell_row, cell_col,
+                    _place(by, low_y, scale, last_row), _place(bx, low_x, scale, last_col),
+                )  # fmt: skip
+                inside &= ~touched
+        else:
+            inside = none
+        left = open_zones & ~inside
+        while left != none:
+            zone = _lowest(left)
+            left &= left - np.uint64(1)
+            flags = pieces_open[zone, 1] | (0 if is_joined or holds else END_CENSORED)
+            visit_count = _stay(
+                code, pieces_open[zone, 0], now, flags,
+                zone_state, zone, inertia, visits, visit_count,
+            )  # fmt: skip
+        left = inside & ~open_zones
+        while left != none:
+            zone = _lowest(left)
+            left &= left - np.uint64(1)
+            pieces_open[zone, 0], pieces_open[zone, 1] = now, 0 if before else START_CENSORED
+        open_zones = inside
+        while touched != none:
+            zone = _lowest(touched)
+            touched &= touched - np.uint64(1)
+            if not is_near(ax, ay, bx, by, boxes, zone):
+                continue
+            count = pieces(ax, ay, bx, by, edges, offsets[zone], offsets[zone + 1], cuts, found)
+            length = ts[row + 1] - now
+            for k in range(count):
+                low, high = found[k, 0], found[k, 1]
+                flags = START_CENSORED if low == 0.0 and not before else 0
+                flags |= END_CENSORED if high == 1.0 and not joined[row + 1] else 0
+                visit_count = _stay(
+                    code, now + int(np.rint(low * length)), now + int(np.rint(high * length)),
+                    flags, zone_state, zone, inertia, visits, visit_count,
+                )  # fmt: skip
+        if holds and not is_joined:
+            while open_zones != none:
+                zone = _lowest(open_zones)
+                open_zones &= open_zones - np.uint64(1)
+                if pieces_open[zone, 0] < now:
                     visit_count = _stay(
-                        codes[row], start + int(np.rint(low * length)),
-                        start + int(np.rint(high * length)), flags,
+                        code, pieces_open[zone, 0], now, pieces_open[zone, 1] | END_CENSORED,
                         zone_state, zone, inertia, visits, visit_count,
                     )  # fmt: skip
         row += 1
-    return row, visit_count, change_count
+    return row, open_zones, visit_count, change_count

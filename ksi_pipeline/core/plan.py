@@ -25,12 +25,16 @@ class CountingRules:
             side, the first one included.
         min_inside_s: an entry that turns back over the same line sooner is dropped, with its exit.
         exit_inertia_s: visits to a zone closer together than this are one.
+        position: between samples a person walks straight (linear), or stays where the sample
+            before was (hold): for sources whose positions jump, and to count as tools do that
+            look at samples only.
     """
 
     max_gap_s: float = 1.0
     confirm_samples: int = 1
     min_inside_s: float = 0.0
     exit_inertia_s: float = 0.0
+    position: Literal["linear", "hold"] = "linear"
 
 
 @dataclass(frozen=True, slots=True)

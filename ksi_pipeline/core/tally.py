@@ -42,22 +42,23 @@ def _pass(
 
     inertia_us = max(min(round(rules.exit_inertia_s * 1e6), 2**62), 0)
     zone_state = np.full((len(grid.boxes), 4), NO_ROW, dtype=np.int64)
+    pieces_open, open_zones = np.zeros((len(grid.boxes), 2), dtype=np.int64), np.uint64(0)
     line_state = np.full((len(lines), 4), NO_ROW, dtype=np.int64)
     # What one sample can write at most.
-    room = len(grid.vertices) + len(grid.boxes) + 2 * len(lines) + 2
+    room = len(grid.edges) + 3 * len(grid.boxes) + 2 * len(lines) + 2
     size = max(min(_ROWS, len(walk.ts)), 4 * room)
     visits, changes = np.empty((size, 5), dtype=np.int64), np.empty((size, 3), dtype=np.int64)
     all_visits, all_changes = [visits[:0].copy()], [changes[:0].copy()]
     row = 0
     while row < len(walk.ts):
-        row, visit_count, change_count = count_walks(
+        row, open_zones, visit_count, change_count = count_walks(
             row, walk.codes, walk.ts, walk.x, walk.y,
-            walk.joined, inertia_us, rules.confirm_samples,
-            grid.vertices, grid.offsets, grid.boxes, grid.cells, grid.frame, lines,
-            zone_state, line_state, visits, changes, room,
+            walk.joined, inertia_us, rules.confirm_samples, rules.position == "hold",
+            grid.edges, grid.offsets, grid.boxes, grid.cells, grid.reach, grid.frame, lines,
+            np.uint64(open_zones), pieces_open, zone_state, line_state, visits, changes, room,
         )  # fmt: skip
         all_visits.append(visits[:visit_count].copy())
         all_changes.append(changes[:change_count].copy())
-    open_zones = np.flatnonzero(zone_state[:, 0] != NO_ROW)
-    all_visits.append(np.column_stack([open_zones, zone_state[open_zones]]))
+    unfinished = np.flatnonzero(zone_state[:, 0] != NO_ROW)
+    all_visits.append(np.column_stack([unfinished, zone_state[unfinished]]))
     return np.concatenate(all_visits), np.concatenate(all_changes)

@@ -13,7 +13,6 @@ from ksi_pipeline.core.walks import (
     IntArray,
     Names,
     instant_us,
-    ordered,
     ranks_of,
     table_of,
     taken,
@@ -28,6 +27,9 @@ def visit_table(stays: Sequence[IntArray], names: Names, plan: SitePlan) -> pa.T
             zone as an index into `plan.zones`.
         names: the tracklets.
         plan: whose zones cut visits to their validity; the cut end is censored, not left.
+
+    Returns:
+        Visits in the order of sorted points: by camera, tracklet and entry, then by zone.
     """
     from ksi_pipeline.core.kernels import END_CENSORED, START_CENSORED  # numba is slow to import
 
@@ -39,13 +41,9 @@ def visit_table(stays: Sequence[IntArray], names: Names, plan: SitePlan) -> pa.T
     is_start_censored = (rows[:, 4] & START_CENSORED != 0) | (entered > start)
     is_end_censored = (rows[:, 4] & END_CENSORED != 0) | (left < end)
     keep = np.flatnonzero(left > entered)
-    ranks = ranks_of([shape.zone_id for shape in plan.zones])
-    keep = keep[
-        ordered(
-            (ranks[zone[keep]], entered[keep]),
-            (names.ranks[rows[keep, 1]], camera[keep], zone[keep]),
-        )
-    ]
+    ranks = ranks_of([shape.zone_id for shape in plan.zones])[zone]
+    keys = (camera, names.ranks[rows[:, 1]], entered, ranks, zone)
+    keep = keep[np.lexsort([key[keep] for key in reversed(keys)])]
     zone, entered, left = zone[keep], entered[keep], left[keep]
     columns = {
         "site_id": taken([plan.site_id], np.zeros(len(keep), dtype=np.int64)),

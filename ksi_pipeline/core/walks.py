@@ -130,19 +130,6 @@ def ranks_of(values: Sequence[str]) -> IntArray:
     return np.array([places[value] for value in values], dtype=np.int64)
 
 
-def ordered(keys: Sequence[IntArray], ties: Sequence[IntArray]) -> IntArray:
-    """Give the order by `keys`, most significant first, then by `ties`, then as it is.
-
-    Ties in all keys are rare, so `ties` are looked at only when there are any.
-    """
-    order = np.lexsort(keys[::-1])
-    tied = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
-    for key in keys:
-        in_order = key[order]
-        tied &= in_order[1:] == in_order[:-1]
-    return np.lexsort([*ties[::-1], *keys[::-1]]) if tied.any() else order
-
-
 def instant_us(instant: datetime) -> int:
     """Give an aware instant in microseconds since the epoch."""
     return round(instant.timestamp() * 1_000_000)

@@ -120,6 +120,7 @@ class Counting(_Entry):
     confirm_samples: Annotated[int, Field(ge=1)] = 1
     min_inside_s: Annotated[Finite, Field(ge=0)] = 0.0
     exit_inertia_s: Annotated[Finite, Field(ge=0)] = 0.0
+    position: Literal["linear", "hold"] = "linear"
 
 
 class Area(_Dated):

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events
-from ksi_pipeline.core.geometry import BoolArray, FloatArray, points_in_polygon, signed_side
+from ksi_pipeline.core.geometry import (
+    BoolArray,
+    FloatArray,
+    edges_of,
+    points_in_polygon,
+    signed_side,
+)
 from ksi_pipeline.core.plan import LineShape, SitePlan, ZoneShape
 from ksi_pipeline.core.schemas import LINE_CROSSINGS, VISITS, ZONE_OCCUPANCY
 from ksi_pipeline.core.time import _EPOCH, _MINUTE, _QUARTER_US, _US, hour_start_utc
@@ -25,25 +31,24 @@ MINUTE_US = 60_000_000
 
 
 def count_events(points: pa.Table, plan: SitePlan) -> Events:
-    visits: list[pa.Table] = []
-    crossings: list[pa.Table] = []
+    visits: list[pa.Table] = [VISITS.empty_table()]
+    crossings: list[pa.Table] = [LINE_CROSSINGS.empty_table()]
     for camera_id in sorted(pc.unique(points["camera_id"]).to_pylist()):
         seen = plan.sees.get(camera_id, frozenset())
         walk = walks_of(
             points.filter(pc.equal(points["camera_id"], camera_id)), plan.rules.max_gap_s
         )
-        visits += [zone_visits(walk, zone, plan) for zone in plan.zones if zone.zone_id in seen]
-        crossings += [
-            line_crossings(walk, line, plan) for line in plan.lines if line.line_id in seen
-        ]
-    return Events(
-        visits=pa.concat_tables([VISITS.empty_table(), *visits]).sort_by(
-            [(c, "ascending") for c in ("zone_id", "entered_at_utc", "tracklet_id")]
-        ),
-        line_crossings=pa.concat_tables([LINE_CROSSINGS.empty_table(), *crossings]).sort_by(
-            [(c, "ascending") for c in ("line_id", "at_utc", "tracklet_id")]
-        ),
-    )
+        zones = [zone_visits(walk, zone, plan) for zone in plan.zones if zone.zone_id in seen]
+        lines = [line_crossings(walk, line, plan) for line in plan.lines if line.line_id in seen]
+        visits.append(in_order([VISITS.empty_table(), *zones], "entered_at_utc", "zone_id"))
+        crossings.append(in_order([LINE_CROSSINGS.empty_table(), *lines], "at_utc", "line_id"))
+    return Events(pa.concat_tables(visits), pa.concat_tables(crossings))
+
+
+def in_order(tables: list[pa.Table], instant: str, shape: str) -> pa.Table:
+    """Put the events of one camera in order."""
+    table = pa.concat_tables(tables)
+    return table.sort_by([(name, "ascending") for name in ("tracklet_id", instant, shape)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,13 @@ def zone_visits(walk: Walks, zone: ZoneShape, plan: SitePlan) -> pa.Table:
     """Find every visit of one camera's tracklets to one zone, in the schema VISITS."""
     rows = np.flatnonzero(walk.joined)
     polygon = np.array(zone.polygon, dtype=np.float64)
-    piece, from_share, to_share = inside_pieces(walk.xy[rows], walk.xy[rows + 1], polygon)
+    if plan.rules.position == "hold":
+        piece = np.flatnonzero(points_in_polygon(walk.xy[rows], polygon))
+        from_share, to_share = np.zeros(len(piece)), np.ones(len(piece))
+        goes_on = points_in_polygon(walk.xy[rows[piece] + 1], polygon)
+    else:
+        piece, from_share, to_share = inside_pieces(walk.xy[rows], walk.xy[rows + 1], polygon)
+        goes_on = to_share == 1.0
     row = rows[piece] if len(piece) else np.array([], dtype=np.int64)
     length = walk.ts[np.minimum(row + 1, len(walk.ts) - 1)] - walk.ts[row]
     starts = walk.ts[row] + np.rint(from_share * length).astype(np.int64)
@@ -122,7 +133,7 @@ def zone_visits(walk: Walks, zone: ZoneShape, plan: SitePlan) -> pa.Table:
     before = np.zeros(len(row), dtype=np.bool_)
     before[row > 0] = walk.joined[row[row > 0] - 1]
     is_start_censored = (from_share == 0.0) & ~before
-    is_end_censored = (to_share == 1.0) & ~walk.joined[np.minimum(row + 1, len(walk.ts) - 1)]
+    is_end_censored = goes_on & ~walk.joined[np.minimum(row + 1, len(walk.ts) - 1)]
     inertia_us = round(plan.rules.exit_inertia_s * 1e6)
     visits: list[_Interval] = []
     for i in range(len(row)):
@@ -210,9 +221,12 @@ def line_crossings(walk: Walks, line: LineShape, plan: SitePlan) -> pa.Table:
     nxt = row + 1
     share: FloatArray = distance[row] / (distance[row] - distance[nxt])
     hit = walk.xy[row] + share[:, None] * (walk.xy[nxt] - walk.xy[row])
-    along = ((hit - a) @ (b - a)) / float((b - a) @ (b - a))
+    step = b - a
+    along = ((hit - a) * step).sum(axis=1) / (step * step).sum()
     on_segment = (along >= 0.0) & (along < 1.0)
     row, nxt, share, hit = row[on_segment], nxt[on_segment], share[on_segment], hit[on_segment]
+    if plan.rules.position == "hold":
+        share = np.ones(len(share))
     at = walk.ts[row] + np.rint(share * (walk.ts[nxt] - walk.ts[row])).astype(np.int64)
     onto_left = side[nxt] > 0
     is_in = onto_left if line.inside == "left" else ~onto_left
@@ -319,17 +333,14 @@ def _boundary_hits(start: FloatArray, end: FloatArray, polygon: FloatArray) -> F
     """Shares of each walk at which it meets each edge; shape (N, V), NaN where it does not."""
     step = end - start
     hits = np.full((len(start), len(polygon)), np.nan)
-    previous = polygon[-1]
-    for i, vertex in enumerate(polygon):
-        edge = vertex - previous
+    for i, (low_x, low_y, high_x, high_y) in enumerate(edges_of(polygon)):
+        edge, from_edge = (high_x - low_x, high_y - low_y), np.array([low_x, low_y]) - start
         crossing = step[:, 0] * edge[1] - step[:, 1] * edge[0]
-        from_edge = previous - start
         with np.errstate(divide="ignore", invalid="ignore"):
             share = (from_edge[:, 0] * edge[1] - from_edge[:, 1] * edge[0]) / crossing
             along = (from_edge[:, 0] * step[:, 1] - from_edge[:, 1] * step[:, 0]) / crossing
         valid = (crossing != 0) & (share > 0) & (share < 1) & (along >= 0) & (along <= 1)
         hits[valid, i] = share[valid]
-        previous = vertex
     return hits
 
 

@@ -76,6 +76,7 @@ def a_tracklet(random: np.random.Generator, kind: str, camera: str, name: str) -
 
 rules = st.builds(
     CountingRules,
+    position=st.sampled_from(["linear", "hold"]),
     max_gap_s=st.sampled_from([0.0, 0.5, 1.0, 1.0, 1e9]),
     confirm_samples=st.integers(0, 4),
     min_inside_s=st.sampled_from([0.0, 0.0, 0.7, 3.0]),
