@@ -1,38 +1,60 @@
 """`ksi events`: tracklet points to visits, line crossings and occupancy, without a lake."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from ksi_pipeline.cli.console import AsJson, errors_as_messages, out, print_json
-from ksi_pipeline.defs.steps.files import EventFiles, count_file
+from ksi_pipeline.cli.console import AsJson, err, errors_as_messages, out, print_json, progress_bar
+from ksi_pipeline.defs.steps.files import count_file
+from ksi_pipeline.defs.steps.site_counts import SiteCounts
 
 
 def events(
-    points: Annotated[Path, typer.Option(help="Tracklet points, one Parquet file.")],
-    space: Annotated[Path, typer.Option(help="Space file of the site.")],
+    points: Annotated[
+        Path,
+        typer.Option(help="Tracklet points, one Parquet file.", exists=True, dir_okay=False),
+    ],
+    space: Annotated[
+        list[Path], typer.Option(help="Space file of the site; one for each site in the points.")
+    ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the three Parquet files.")],
     as_json: AsJson = False,
 ) -> None:
     """Count visits, line crossings and occupancy of one file of tracklet points."""
-    with errors_as_messages():
-        counted = count_file(points, space, out_dir)
+    with errors_as_messages(), progress_bar("events") as progress:
+        counts = count_file(
+            points,
+            space,
+            out_dir,
+            progress=progress,
+            notice=lambda text: err.print(text, markup=False),
+        )
     if as_json:
-        print_json(counted.summary())
+        print_json({"sites": [asdict(site) for site in counts]})
         return
-    _show(counted)
+    for site in counts:
+        _show(site)
     out.print(f"visits, line_crossings and zone_occupancy are in {out_dir}.", markup=False)
 
 
-def _show(counted: EventFiles) -> None:
-    summary = counted.summary()
-    zones = Table("zone", "visits", "people", "dwell s", title="Zones")
-    for row in summary["zones"]:
-        zones.add_row(row["zone_id"], *(str(row[n]) for n in ("visits", "people", "dwell_s")))
-    lines = Table("line", "in", "out", title="Lines")
-    for row in summary["lines"]:
-        lines.add_row(row["line_id"], str(row["in"]), str(row["out"]))
-    out.print(zones)
-    out.print(lines)
+def _show(site: SiteCounts) -> None:
+    zones = Table("zone", "visits", "tracklets", "dwell s", title=f"Zones of {site.site_id}")
+    for row in site.zones:
+        zones.add_row(row["zone_id"], *_figures(row, "visits", "tracklets", "dwell_s"))
+    lines = Table("line", "in", "out", title=f"Lines of {site.site_id}")
+    for row in site.lines:
+        lines.add_row(row["line_id"], *_figures(row, "in", "out"))
+    for table in (zones, lines):
+        if table.row_count:
+            out.print(table)
+    for row in (*site.zones, *site.lines):
+        if row["reason"]:
+            name = row.get("zone_id") or row.get("line_id")
+            out.print(f"- {name}: not counted, {row['reason']}.", markup=False)
+
+
+def _figures(row: dict[str, object], *names: str) -> list[str]:
+    return ["-" if row[name] is None else str(row[name]) for name in names]

@@ -22,6 +22,42 @@ def compiled(function: _F) -> _F:
     return kept
 
 
+NO_FAULT, UNSORTED, REPEATED, NOT_FINITE = 0, 1, 2, 3
+
+
+@compiled
+def first_fault(
+    sites, cameras, tracklets, site_ranks, camera_ranks, tracklet_ranks, ts, x, y, known
+):
+    """Find the first row out of order, repeated or without a finite position, if there is one.
+
+    `known` is empty where all positions are known; others may be anything.
+
+    Returns:
+        (row, fault, rows of the first tracklet, first row of the last tracklet).
+    """
+    head, last = len(ts), 0
+    for i in range(len(ts)):
+        if not (np.isfinite(x[i]) and np.isfinite(y[i])) and (len(known) == 0 or known[i]):
+            return i, NOT_FINITE, head, last
+        if i == 0:
+            continue
+        same = tracklets[i] == tracklets[i - 1] and cameras[i] == cameras[i - 1]
+        if same and sites[i] == sites[i - 1]:
+            if ts[i] <= ts[i - 1]:
+                return i, REPEATED if ts[i] == ts[i - 1] else UNSORTED, head, last
+            continue
+        step = site_ranks[sites[i]] - site_ranks[sites[i - 1]]
+        if step == 0:
+            step = camera_ranks[cameras[i]] - camera_ranks[cameras[i - 1]]
+        if step == 0:
+            step = tracklet_ranks[tracklets[i]] - tracklet_ranks[tracklets[i - 1]]
+        if step < 0:
+            return i, UNSORTED, head, last
+        head, last = min(head, i), i
+    return 0, NO_FAULT, head, last
+
+
 @compiled
 def survey(codes, ts, x, y, tracklets):
     """Tell (is each tracklet in one run, with rising time; are all positions finite numbers)."""

@@ -34,6 +34,11 @@ class Events:
     visits: pa.Table
     line_crossings: pa.Table
 
+    @classmethod
+    def none(cls) -> "Events":
+        """Give no events."""
+        return cls(DATASETS["visits"].empty_table(), DATASETS["line_crossings"].empty_table())
+
 
 def count_events(points: pa.Table, plan: SitePlan) -> Events:
     """Count visits and line crossings of all tracklets of one site.

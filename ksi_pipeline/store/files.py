@@ -6,7 +6,8 @@ readers that hold an old name keep reading what it always was.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ContractError
+
+ROW_GROUP = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,10 @@ def write_parquet(table: pa.Table, folder: Path, stem: str) -> WrittenFile:
     return WrittenFile(path, table.num_rows, sha256)
 
 
-def write_plain_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table outside the lake, under a name that somebody chose; replaces what was there."""
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-
-
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         write(temporary)
         sync(temporary)
@@ -56,6 +54,53 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
+
+
+class ParquetStreams:
+    """Several tables written side by side as they come, all of which appear at the end, or none.
+
+    Row groups have one size however the rows came, so the same rows give the same bytes.
+    """
+
+    def __init__(self, folder: Path, schemas: Mapping[str, pa.Schema]) -> None:
+        """Begin `<folder>/<name>.parquet` for each schema; the folder is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = {name: folder / f"{name}.parquet" for name in schemas}
+        self._schemas = dict(schemas)
+        self._waiting = {name: [schema.empty_table()] for name, schema in schemas.items()}
+        self._writers = {
+            name: pq.ParquetWriter(_temporary(path), schemas[name], compression="zstd")
+            for name, path in self._paths.items()
+        }
+
+    def write(self, name: str, rows: pa.Table) -> None:
+        """Add rows to one of the tables."""
+        waiting = self._waiting[name]
+        waiting.append(rows.cast(self._schemas[name]))
+        if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+            table = pa.concat_tables(waiting)
+            whole = table.num_rows - table.num_rows % ROW_GROUP
+            self._writers[name].write_table(table.slice(0, whole), ROW_GROUP)
+            self._waiting[name] = [table.slice(whole)]
+
+    def __enter__(self) -> "ParquetStreams":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            for name, writer in self._writers.items():
+                if kind is None:
+                    writer.write_table(pa.concat_tables(self._waiting[name]), ROW_GROUP)
+                writer.close()
+            if kind is None:
+                for path in self._paths.values():
+                    sync(_temporary(path))
+                for path in self._paths.values():
+                    _temporary(path).replace(path)
+                sync(path.parent)
+        finally:
+            for path in self._paths.values():
+                _temporary(path).unlink(missing_ok=True)
 
 
 def point_symlink(link: Path, target: Path) -> None:
@@ -74,20 +119,10 @@ def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
         ContractError: E_PARQUET when it is no readable Parquet, E_SCHEMA when a column is missing
             or of another type, E_NULL when a column that must be filled is not.
     """
-    try:
+    with readable(path):
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ContractError(
-            f"{path.name} is no readable Parquet file ({error}). Send it again.", code="E_PARQUET"
-        ) from error
+    require_columns(path.name, table.schema, schema)
     for field in schema:
-        found = table.schema.field(field.name).type if field.name in table.column_names else None
-        if found != field.type:
-            raise ContractError(
-                f"{path.name}: column {field.name!r} should be {field.type} and is "
-                f"{found or 'missing'}. docs/reference/datasets.md lists the columns.",
-                code="E_SCHEMA",
-            )
         nulls = table[field.name].null_count
         if nulls and not field.nullable:
             raise ContractError(
@@ -96,6 +131,41 @@ def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
                 code="E_NULL",
             )
     return table.select(schema.names).cast(schema)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what Arrow says about a broken file into our error.
+
+    Raises:
+        ContractError: E_PARQUET.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise ContractError(
+            f"{path.name} is no readable Parquet file ({error}). Send it again.", code="E_PARQUET"
+        ) from error
+
+
+def require_columns(name: str, found: pa.Schema, wanted: pa.Schema) -> None:
+    """Check that a file has the columns of a dataset.
+
+    Raises:
+        ContractError: E_SCHEMA, a column is missing or of another type.
+    """
+    for field in wanted:
+        kind = found.field(field.name).type if field.name in found.names else None
+        if kind != field.type:
+            raise ContractError(
+                f"{name}: column {field.name!r} should be {field.type} and is "
+                f"{kind or 'missing'}. docs/reference/datasets.md lists the columns.",
+                code="E_SCHEMA",
+            )
 
 
 def sync(path: Path) -> None:

@@ -65,7 +65,7 @@ def test_events_of_a_real_street_are_printed_as_json_and_written_as_parquet(test
         tmp_path,
         "--json",
     )
-    found = json.loads(result.stdout)
+    (found,) = json.loads(result.stdout)["sites"]
     assert [zone["visits"] for zone in found["zones"]] == [24, 120, 158]
     assert [(line["in"], line["out"]) for line in found["lines"]] == [(9, 5), (70, 66), (73, 65)]
     assert pq.read_table(tmp_path / "visits.parquet").schema == DATASETS["visits"]
@@ -81,22 +81,13 @@ def test_points_without_a_column_exit_1_and_name_it(space, tmp_path):
     assert "'y_m'" in result.stderr
 
 
-def test_an_empty_file_of_points_gives_zero_counts(space, tmp_path):
+def test_an_empty_file_of_points_is_no_count_of_zero(space, tmp_path):
     pq.write_table(DATASETS["tracklet_points"].empty_table(), tmp_path / "points.parquet")
-    result = ksi(
-        "events",
-        "--points",
-        tmp_path / "points.parquet",
-        "--space",
-        space,
-        "--out",
-        tmp_path / "out",
-        "--json",
-    )
-    assert result.exit_code == 0
-    assert json.loads(result.stdout)["zones"] == [
-        {"zone_id": "shelf", "visits": 0, "people": 0, "dwell_s": 0.0}
-    ]
+    out = tmp_path / "out"
+    result = ksi("events", "--points", tmp_path / "points.parquet", "--space", space, "--out", out)
+    assert result.exit_code == 1
+    assert "E_NO_POINTS" in result.stderr
+    assert not out.exists()
 
 
 def test_a_camera_that_is_not_in_the_space_file_exits_2(space, tmp_path):

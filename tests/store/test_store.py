@@ -6,11 +6,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.store.files import read_parquet, write_parquet, write_plain_parquet
+from ksi_pipeline.store.files import read_parquet, write_parquet
 from ksi_pipeline.store.lake_views import pending_seq, register_lake
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.snapshot import publish
@@ -206,7 +207,7 @@ def test_old_snapshots_are_forgotten_but_for_the_last_three(store):
     ],
 )
 def test_a_foreign_file_that_breaks_the_schema_is_refused(tmp_path, table, code):
-    write_plain_parquet(table, tmp_path / "x.parquet")
+    pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(ContractError) as caught:
         read_parquet(tmp_path / "x.parquet", UNITS)
     assert caught.value.code == code

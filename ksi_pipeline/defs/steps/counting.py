@@ -1,11 +1,15 @@
-"""Counting points against a space file whose cameras change over time."""
+"""Counting points against space files whose cameras change over time."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.events import Events, count_events
+from ksi_pipeline.core.streams import RowError
+from ksi_pipeline.core.walks import encoded
 from ksi_pipeline.space.load import Space
 
 
@@ -14,16 +18,63 @@ def count_points(points: pa.Table, space: Space) -> Events:
 
     A tracklet that goes on while its camera is re-aimed is cut there, and censored.
 
+    Returns:
+        Events in the order of core.events.count_events.
+
     Raises:
         ContractError: the points cannot be counted, see core.events.count_events.
     """
     parts = [count_events(_between(points, start, end), plan) for start, end, plan in space.plans()]
     if len(parts) == 1:
         return parts[0]
+    places = _places(points)
     return Events(
-        visits=_sorted([part.visits for part in parts], "zone_id", "entered_at_utc"),
-        line_crossings=_sorted([part.line_crossings for part in parts], "line_id", "at_utc"),
+        visits=_in_order([part.visits for part in parts], places, "entered_at_utc", "zone_id"),
+        line_crossings=_in_order(
+            [part.line_crossings for part in parts], places, "at_utc", "line_id"
+        ),
     )
+
+
+def count_sites(points: pa.Table, spaces: Mapping[str, Space]) -> Events:
+    """Count whole tracklets of many sites, each by its own space file.
+
+    Args:
+        points: sorted by site.
+        spaces: by site id.
+
+    Returns:
+        Events of one site after the other.
+
+    Raises:
+        RowError: E_UNKNOWN_SITE, a site without a space file.
+        ContractError: as in count_points.
+    """
+    counted = [Events.none()]
+    begin = 0
+    for site_id, of_site in of_sites(points):
+        if site_id not in spaces:
+            raise RowError(
+                f"Site {site_id!r} has no space file, so its points cannot be counted. Give the "
+                f"space files of all sites; these are of {', '.join(sorted(spaces))}.",
+                code="E_UNKNOWN_SITE",
+                row=begin,
+            )
+        counted.append(count_points(of_site, spaces[site_id]))
+        begin += of_site.num_rows
+    return Events(
+        pa.concat_tables([part.visits for part in counted]),
+        pa.concat_tables([part.line_crossings for part in counted]),
+    )
+
+
+def of_sites(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each site and its rows, of rows sorted by site_id."""
+    sites = encoded(rows["site_id"])
+    codes = sites.indices.to_numpy()
+    begins = np.flatnonzero(np.diff(codes, prepend=-1)).tolist()
+    for begin, end in zip(begins, [*begins[1:], len(codes)], strict=False):
+        yield sites.dictionary[int(codes[begin])].as_py(), rows.slice(begin, end - begin)
 
 
 def plans_version(space: Space) -> list[tuple[str, str, str]]:
@@ -39,6 +90,18 @@ def _between(points: pa.Table, start: datetime | None, end: datetime | None) -> 
     return points
 
 
-def _sorted(tables: list[pa.Table], *keys: str) -> pa.Table:
-    order = [(key, "ascending") for key in (*keys, "tracklet_id")]
-    return pa.concat_tables(tables).sort_by(order)
+def _places(points: pa.Table) -> pa.Table:
+    """Give each tracklet's place in the order of cameras and tracklets."""
+    names = points.select(["camera_id", "tracklet_id"])
+    distinct = pa.table(
+        {name: names[name].cast(pa.string()) for name in names.column_names}
+    ).group_by(names.column_names)
+    in_order = distinct.aggregate([]).sort_by([(name, "ascending") for name in names.column_names])
+    return in_order["tracklet_id"].combine_chunks()
+
+
+def _in_order(tables: list[pa.Table], places: pa.Array, instant: str, shape: str) -> pa.Table:
+    table = pa.concat_tables(tables)
+    place = pc.index_in(table["tracklet_id"], places)
+    keys = [("place", "ascending"), (instant, "ascending"), (shape, "ascending")]
+    return table.append_column("place", place).sort_by(keys).drop_columns("place")

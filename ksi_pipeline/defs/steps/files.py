@@ -1,71 +1,170 @@
-"""Counting one file of tracklet points against one space file, outside any data home."""
+"""Counting one file of tracklet points against space files, outside any data home."""
 
-from dataclasses import dataclass
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.events import Events
 from ksi_pipeline.core.occupancy import zone_occupancy
-from ksi_pipeline.core.plan import SitePlan
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.defs.steps.counting import count_points
-from ksi_pipeline.space.load import load_space
-from ksi_pipeline.store.files import read_parquet, write_plain_parquet
+from ksi_pipeline.core.streams import CountedPart, RowError, Unsorted, count_part, joined_up
+from ksi_pipeline.defs.steps.counting import count_sites, of_sites
+from ksi_pipeline.defs.steps.site_counts import SiteCounts, Tally, Watched
+from ksi_pipeline.defs.workspace import Progress, no_progress
+from ksi_pipeline.space.load import Space, check_together, load_space
+from ksi_pipeline.store.files import ParquetStreams
+from ksi_pipeline.store.points import Part, PointsFile
+
+OF_FILE = ("visits", "line_crossings", "zone_occupancy")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventFiles:
-    """What was counted and written."""
-
-    plan: SitePlan
-    visits: pa.Table
-    line_crossings: pa.Table
-
-    def summary(self) -> dict[str, Any]:
-        """Give counts for each zone and line, those without any included."""
-        return {
-            "site": self.plan.site_id,
-            "zones": [self._zone(zone_id) for zone_id in _ids(self.plan.zones, "zone_id")],
-            "lines": [self._line(line_id) for line_id in _ids(self.plan.lines, "line_id")],
-        }
-
-    def _zone(self, zone_id: str) -> dict[str, Any]:
-        visits = self.visits.filter(pc.equal(self.visits["zone_id"], zone_id))
-        return {
-            "zone_id": zone_id,
-            "visits": visits.num_rows,
-            "people": len(pc.unique(visits["tracklet_id"])),
-            "dwell_s": round(pc.sum(visits["dwell_s"]).as_py() or 0.0, 3),
-        }
-
-    def _line(self, line_id: str) -> dict[str, Any]:
-        crossings = self.line_crossings
-        ways = crossings.filter(pc.equal(crossings["line_id"], line_id))["direction"].to_pylist()
-        return {"line_id": line_id, "in": ways.count("in"), "out": ways.count("out")}
-
-
-def count_file(points: Path, space: Path, out_dir: Path) -> EventFiles:
+def count_file(
+    points: Path,
+    spaces: Sequence[Path],
+    out_dir: Path,
+    *,
+    progress: Progress = no_progress,
+    notice: Callable[[str], None] = lambda _text: None,
+    threads: int | None = None,
+) -> list[SiteCounts]:
     """Count a file and write visits, line_crossings and zone_occupancy as Parquet.
 
+    The file may be larger than memory. Rows sorted by site_id, camera_id, tracklet_id and ts_utc
+    are counted as they are read; others are sorted into a copy in `out_dir` first, and `notice`
+    says so. The three files appear when all is counted, and hold the same rows in the same order
+    whatever the order and the row groups of the input.
+
+    Args:
+        points: Parquet, schema TRACKLET_POINTS, of any number of sites.
+        spaces: one space file for each site.
+        out_dir: made where it does not exist.
+        progress: told what is done, and the share of all.
+        notice: told what a user should know.
+        threads: how many count at once; None is one for each core, 8 at most.
+
+    Returns:
+        Counts of each site that has points, for people.
+
     Raises:
-        ConfigError: the space file is wrong.
-        ContractError: the points file breaks its schema, or holds positions that cannot be counted.
+        ConfigError: a space file is wrong.
+        ContractError: the points break their schema or cannot be counted; the message names file,
+            row group and row.
+        TransientError: E_SORT.
     """
-    loaded = load_space(space)
-    plan = loaded.plan()
-    table = read_parquet(points, DATASETS["tracklet_points"])
-    counted = count_points(table, loaded)
-    written = {
-        "visits": counted.visits,
-        "line_crossings": counted.line_crossings,
-        "zone_occupancy": zone_occupancy(counted.visits, plan.zone_info),
-    }
-    for name, rows in written.items():
-        write_plain_parquet(rows, out_dir / f"{name}.parquet")
-    return EventFiles(plan, counted.visits, counted.line_crossings)
+    loaded = [load_space(path) for path in spaces]
+    check_together(loaded)
+    by_site = {space.site_id: space for space in loaded}
+    threads = threads or min(os.cpu_count() or 1, 8)
+    file = PointsFile(points)
+    try:
+        return _count(file, by_site, out_dir, progress, threads)
+    except Unsorted as found:
+        notice(
+            f"{points.name} is not sorted by site_id, camera_id, tracklet_id and ts_utc (row "
+            f"{found.row} comes too late). Sorting {file.row_count:,} rows into a copy first; "
+            "files that come sorted are counted faster."
+        )
+    room = out_dir / ".sorting"
+    shutil.rmtree(room, ignore_errors=True)  # of a run that was killed
+    room.mkdir(parents=True)
+    try:
+        return _count(file.sorted_copy(room), by_site, out_dir, progress, threads)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
-def _ids(shapes: tuple[Any, ...], name: str) -> list[str]:
-    return list(dict.fromkeys(getattr(shape, name) for shape in shapes))
+def _count(
+    file: PointsFile, spaces: Mapping[str, Space], out_dir: Path, progress: Progress, threads: int
+) -> list[SiteCounts]:
+    watched = Watched()
+
+    def count_whole(points: pa.Table) -> Events:
+        watched.note(points)
+        return count_sites(points, spaces)
+
+    def read_and_count(row: int, read: Part) -> CountedPart:
+        part = count_part(read(), row, count_whole)
+        progress("counting", row / file.row_count)
+        return part
+
+    try:
+        with (
+            ParquetStreams(out_dir, {name: DATASETS[name] for name in OF_FILE}) as streams,
+            ThreadPoolExecutor(threads) as pool,
+            closing(_ahead(pool, read_and_count, file.parts(), threads)) as parts,
+        ):
+            sites = _Sites(spaces, watched, streams)
+            for events in joined_up(parts, count_whole):
+                sites.add(events)
+            return sites.finished()
+    except Unsorted:
+        raise
+    except RowError as error:
+        raise ContractError(f"{file.place_of(error.row)}: {error}", code=error.code) from error
+
+
+class _Sites:
+    """Writes events as they come, and what needs all visits of a site when the site is done."""
+
+    def __init__(
+        self, spaces: Mapping[str, Space], watched: Watched, streams: ParquetStreams
+    ) -> None:
+        self._spaces, self._watched, self._streams = spaces, watched, streams
+        self._tallies: dict[str, Tally] = {}
+        self._counts: dict[str, SiteCounts] = {}
+
+    def add(self, events: Events) -> None:
+        self._streams.write("visits", events.visits)
+        self._streams.write("line_crossings", events.line_crossings)
+        for site_id, visits in of_sites(events.visits):
+            self._tally(site_id).visits.append(visits)
+        for site_id, crossings in of_sites(events.line_crossings):
+            self._tally(site_id).add_crossings(crossings)
+        if len(self._tallies) > 1:
+            # Sites come one after the other, so all but the last are done.
+            last = max(self._tallies, key=str.encode)
+            self._finish(self._tallies.keys() - {last})
+
+    def finished(self) -> list[SiteCounts]:
+        for site_id in self._watched.sites() - self._counts.keys():
+            self._tally(site_id)
+        self._finish(set(self._tallies))
+        return [self._counts[site_id] for site_id in sorted(self._counts)]
+
+    def _tally(self, site_id: str) -> Tally:
+        return self._tallies.setdefault(site_id, Tally())
+
+    def _finish(self, sites: Set[str]) -> None:
+        for site_id in sorted(sites):
+            space, tally = self._spaces[site_id], self._tallies.pop(site_id)
+            if tally.visits:
+                minutes = zone_occupancy(pa.concat_tables(tally.visits), space.file.site.zone_info)
+                self._streams.write("zone_occupancy", minutes)
+            self._counts[site_id] = tally.counts(space, self._watched.cameras(site_id))
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    work: Callable[[int, Part], CountedPart],
+    parts: Iterable[tuple[int, Part]],
+    threads: int,
+) -> Generator[CountedPart, None, None]:
+    """Give the results in order; one part more than there are threads is in work or done."""
+    pending: deque[Future[CountedPart]] = deque()
+    try:
+        for row, read in parts:
+            pending.append(pool.submit(work, row, read))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()

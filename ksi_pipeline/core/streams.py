@@ -1,0 +1,180 @@
+"""Counting points that come part by part, sorted by site, camera, tracklet and instant.
+
+A part is some consecutive rows: a row group of a file, or less. Tracklets that lie whole inside a
+part are counted with it, in any thread; the first and the last may go on in the parts beside it, so
+they are carried over and counted when they are whole. What comes out does not depend on where one
+part ends and the next begins.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.events import Events
+from ksi_pipeline.core.walks import encoded, frozen, names_of
+
+KEYS = ("site_id", "camera_id", "tracklet_id")
+Count = Callable[[pa.Table], Events]
+
+
+class RowError(ContractError):
+    """One row of a stream breaks the contract.
+
+    Attributes:
+        row: its place in the stream, from 0.
+    """
+
+    def __init__(self, message: str, *, code: str, row: int) -> None:
+        super().__init__(message, code=code)
+        self.row = row
+
+
+class Unsorted(RowError):
+    """A row comes before one that it should come after."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(
+            "The points are not sorted by site_id, camera_id, tracklet_id and ts_utc.",
+            code="E_UNSORTED",
+            row=row,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedPart:
+    """One part, counted as far as it can be alone.
+
+    Attributes:
+        row: place of its first row in the stream.
+        head: points of its first tracklet.
+        events: of the tracklets between.
+        tail: points of its last tracklet; empty when the part holds one only.
+    """
+
+    row: int
+    head: pa.Table
+    events: Events
+    tail: pa.Table
+
+
+def count_part(points: pa.Table, row: int, count: Count) -> CountedPart:
+    """Check one part and count the tracklets that begin and end in it.
+
+    Args:
+        points: columns of TRACKLET_POINTS, at least one row.
+        row: place of its first row in the stream.
+        count: counts whole tracklets.
+
+    Raises:
+        Unsorted: rows that do not rise by site, camera, tracklet and instant.
+        RowError: E_REPEATED_SAMPLE, E_NOT_FINITE, or what `count` says of a row.
+    """
+    head, tail = _checked(points, row)
+    whole = points.slice(head, points.num_rows - head - tail)
+    return CountedPart(
+        row=row,
+        head=points.slice(0, head),
+        events=_count(whole, row + head, count),
+        tail=points.slice(points.num_rows - tail),
+    )
+
+
+def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
+    """Give the events of all parts in order, with the tracklets that lie across their borders.
+
+    Raises:
+        Unsorted: a part that comes before the one before it.
+        RowError: as in count_part.
+    """
+    carried: list[pa.Table] = []
+    begun = 0
+    for part in parts:
+        if carried:
+            _check_border(carried[-1], part)
+            if not _is_same_tracklet(carried[-1], part.head):
+                yield _count(pa.concat_tables(carried), begun, count)
+                carried = []
+        begun = begun if carried else part.row
+        carried.append(part.head)
+        if part.tail.num_rows:
+            yield _count(pa.concat_tables(carried), begun, count)
+            yield part.events
+            # A copy: a slice would keep the whole part in memory.
+            carried = [part.tail.take(pa.array(range(part.tail.num_rows)))]
+            begun = part.row + part.head.num_rows
+    if carried:
+        yield _count(pa.concat_tables(carried), begun, count)
+
+
+def _count(points: pa.Table, row: int, count: Count) -> Events:
+    try:
+        return count(points)
+    except RowError as error:
+        raise RowError(str(error), code=error.code, row=row + error.row) from error
+
+
+def _checked(points: pa.Table, row: int) -> tuple[int, int]:
+    """Give the rows of the first tracklet and of the last, 0 for the last when it is the first."""
+    from ksi_pipeline.core.compiled import (  # numba is slow to import
+        NOT_FINITE,
+        REPEATED,
+        UNSORTED,
+        first_fault,
+    )
+
+    keys = [encoded(points[name]) for name in KEYS]
+    site, camera, tracklet = (frozen(key.indices.to_numpy()) for key in keys)
+    site_ranks, camera_ranks, tracklet_ranks = (names_of(key).ranks for key in keys)
+    known = pc.and_(pc.is_valid(points["x_m"]), pc.is_valid(points["y_m"]))
+    has_nulls = points["x_m"].null_count + points["y_m"].null_count > 0
+    at, fault, head, last = first_fault(
+        site, camera, tracklet, site_ranks, camera_ranks, tracklet_ranks,
+        frozen(points["ts_utc"].cast(pa.int64()).to_numpy()),
+        frozen(points["x_m"].to_numpy()), frozen(points["y_m"].to_numpy()),
+        known.to_numpy() if has_nulls else np.empty(0, dtype=np.bool_),
+    )  # fmt: skip
+    if fault == UNSORTED:
+        raise Unsorted(row + at)
+    if fault in (REPEATED, NOT_FINITE):
+        raise _bad_sample(points.slice(at, 1), row + at, is_repeated=fault == REPEATED)
+    return head, points.num_rows - last if last else 0
+
+
+def _bad_sample(point: pa.Table, row: int, *, is_repeated: bool) -> RowError:
+    tracklet, instant = point["tracklet_id"][0].as_py(), point["ts_utc"][0].as_py()
+    sample = f"Tracklet {tracklet!r}, sample at {instant.isoformat()},"
+    if is_repeated:
+        return RowError(
+            f"{sample} comes twice, so the tracklet has no single position there. "
+            "Remove the repeated sample.",
+            code="E_REPEATED_SAMPLE",
+            row=row,
+        )
+    return RowError(
+        f"{sample} has a position that is no number. Write null metres for unknown.",
+        code="E_NOT_FINITE",
+        row=row,
+    )
+
+
+def _check_border(before: pa.Table, part: CountedPart) -> None:
+    one, two = (
+        tuple(table[name][at].as_py() for name in (*KEYS, "ts_utc"))
+        for table, at in ((before, before.num_rows - 1), (part.head, 0))
+    )
+    if one == two:
+        raise _bad_sample(part.head, part.row, is_repeated=True)
+    if _sort_key(one) > _sort_key(two):
+        raise Unsorted(part.row)
+
+
+def _sort_key(key: tuple[object, ...]) -> tuple[object, ...]:
+    return (*(str(part).encode() for part in key[:3]), key[3])
+
+
+def _is_same_tracklet(one: pa.Table, two: pa.Table) -> bool:
+    return all(one[name][0].as_py() == two[name][0].as_py() for name in KEYS)

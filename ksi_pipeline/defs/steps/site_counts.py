@@ -1,0 +1,168 @@
+"""Counts of one site for people: what was counted, and why where nothing was."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ksi_pipeline.core.walks import encoded
+from ksi_pipeline.space.load import Space
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCounts:
+    """What was counted at one site.
+
+    Attributes:
+        site_id: the site.
+        zones: for each zone its zone_id, visits, tracklets, dwell_s and reason; the figures are
+            None, never 0, where no camera watched, and reason says why.
+        lines: for each line its line_id, in, out and reason.
+    """
+
+    site_id: str
+    zones: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+
+
+@dataclass(slots=True, eq=False)
+class Tally:
+    """Events of one site as they come."""
+
+    visits: list[pa.Table] = field(default_factory=list)
+    crossings: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add_crossings(self, crossings: pa.Table) -> None:
+        """Count crossings by line and direction."""
+        ways = crossings.group_by(["line_id", "direction"]).aggregate([([], "count_all")])
+        for row in ways.to_pylist():
+            self.crossings[row["line_id"], row["direction"]] += row["count_all"]
+
+    def counts(self, space: Space, cameras: dict[str, Span | None]) -> SiteCounts:
+        """Sum up.
+
+        Args:
+            space: the site's space file.
+            cameras: as Watched gives them.
+        """
+        plan = space.plan()
+        visits = pa.concat_tables(self.visits) if self.visits else None
+        zones, lines = [], []
+        for zone_id in dict.fromkeys(zone.zone_id for zone in plan.zones):
+            spans = [(z.valid_from, z.valid_to) for z in plan.zones if z.zone_id == zone_id]
+            reason = _unwatched(space, zone_id, spans, cameras)
+            zones.append({"zone_id": zone_id, **_zone(visits, zone_id, reason), "reason": reason})
+        for line_id in dict.fromkeys(line.line_id for line in plan.lines):
+            spans = [(li.valid_from, li.valid_to) for li in plan.lines if li.line_id == line_id]
+            reason = _unwatched(space, line_id, spans, cameras)
+            ways = {way: None if reason else self.crossings[line_id, way] for way in ("in", "out")}
+            lines.append({"line_id": line_id, **ways, "reason": reason})
+        return SiteCounts(space.site_id, zones, lines)
+
+
+class Watched:
+    """When each camera of each site had points; threads may add to it side by side."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[str, str], tuple[int, int] | None] = {}
+        self._lock = Lock()
+
+    def note(self, points: pa.Table) -> None:
+        """Take in points; those with null metres show a camera, but not that it counted."""
+        for site_id, camera_id, part in _by_camera(points):
+            known = part
+            if part["x_m"].null_count or part["y_m"].null_count:
+                known = part.filter(pc.and_(pc.is_valid(part["x_m"]), pc.is_valid(part["y_m"])))
+            found = None
+            if known.num_rows:
+                ts = known["ts_utc"].cast(pa.int64()).to_numpy()
+                found = int(ts.min()), int(ts.max())
+            with self._lock:
+                before = self._spans.get((site_id, camera_id))
+                if before and found:
+                    found = min(before[0], found[0]), max(before[1], found[1])
+                self._spans[site_id, camera_id] = found or before
+
+    def sites(self) -> set[str]:
+        """Give the sites that had points."""
+        return {site for site, _ in self._spans}
+
+    def cameras(self, site_id: str) -> dict[str, Span | None]:
+        """Give first and last instant of each camera's known positions; None where it has none."""
+        return {
+            camera_id: span
+            and (_EPOCH + timedelta(microseconds=span[0]), _EPOCH + timedelta(microseconds=span[1]))
+            for (site, camera_id), span in self._spans.items()
+            if site == site_id
+        }
+
+
+def _by_camera(points: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    sites, cameras = encoded(points["site_id"]), encoded(points["camera_id"])
+    site_codes, codes = sites.indices.to_numpy(), cameras.indices.to_numpy()
+    is_new = np.ones(len(codes), dtype=np.bool_)
+    is_new[1:] = (codes[1:] != codes[:-1]) | (site_codes[1:] != site_codes[:-1])
+    begins = np.flatnonzero(is_new).tolist()
+    for begin, end in zip(begins, [*begins[1:], len(codes)], strict=False):
+        site_id = sites.dictionary[int(site_codes[begin])].as_py()
+        camera_id = cameras.dictionary[int(codes[begin])].as_py()
+        yield site_id, camera_id, points.slice(begin, end - begin)
+
+
+def _zone(visits: pa.Table | None, zone_id: str, reason: str | None) -> dict[str, Any]:
+    if reason:
+        return {"visits": None, "tracklets": None, "dwell_s": None}
+    if visits is None:
+        return {"visits": 0, "tracklets": 0, "dwell_s": 0.0}
+    of_zone = visits.filter(pc.equal(visits["zone_id"], zone_id))
+    return {
+        "visits": of_zone.num_rows,
+        "tracklets": pc.count_distinct(of_zone["tracklet_id"]).as_py(),
+        "dwell_s": round(pc.sum(of_zone["dwell_s"]).as_py() or 0.0, 3),
+    }
+
+
+def _unwatched(
+    space: Space,
+    shape_id: str,
+    validity: list[tuple[datetime | None, datetime | None]],
+    cameras: dict[str, Span | None],
+) -> str | None:
+    """Say why a zone or line was not watched; None when it was."""
+    seeing = [
+        (camera_id, start, end)
+        for start, end, plan in space.plans()
+        for camera_id, ids in plan.sees.items()
+        if shape_id in ids
+    ]
+    names = ", ".join(sorted({camera_id for camera_id, _, _ in seeing}))
+    if not seeing:
+        return "no camera sees it"
+    if not any(camera_id in cameras for camera_id, _, _ in seeing):
+        return f"no points of {names}"
+    spans = [(cameras[c], start, end) for c, start, end in seeing if cameras.get(c)]
+    if not spans:
+        return f"{names} not calibrated"
+    if not any(
+        _overlap(span, (start, end), valid)
+        for span, start, end in spans
+        for valid in validity
+        if span
+    ):
+        return "not valid at the time"
+    return None
+
+
+def _overlap(span: Span, *validity: tuple[datetime | None, datetime | None]) -> bool:
+    start = max([span[0], *(low for low, _ in validity if low)])
+    ends = [high for _, high in validity if high]
+    return start <= span[1] and all(start < end for end in ends)

@@ -1,0 +1,144 @@
+"""Reading tracklet points from a file larger than memory: part by part, sorted first if need be."""
+
+import bisect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ksi_pipeline.core.errors import ContractError, TransientError
+from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.core.streams import KEYS, RowError
+from ksi_pipeline.store.files import readable, require_columns
+
+PART_ROWS = 1 << 20
+_COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
+_SORT_MEMORY = "300MB"
+# Where a row of a sorted copy came from.
+_ROW = "file_row_number"
+
+Part = Callable[[], pa.Table]
+
+
+class PointsFile:
+    """One Parquet file of tracklet points.
+
+    Attributes:
+        path: the file.
+        row_count: its rows.
+    """
+
+    def __init__(self, path: Path, *, copy_of: "PointsFile | None" = None) -> None:
+        """Open a file and check its columns.
+
+        Args:
+            path: the file.
+            copy_of: the file that this is a sorted copy of.
+
+        Raises:
+            ContractError: E_PARQUET, E_SCHEMA, or E_NO_POINTS when it has no rows.
+        """
+        self.path = path
+        self._original = copy_of
+        with readable(path):
+            self._file = pq.ParquetFile(path, read_dictionary=list(KEYS))
+        require_columns(path.name, pq.read_schema(path), DATASETS["tracklet_points"])
+        metadata = self._file.metadata
+        self.row_count: int = metadata.num_rows
+        counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        self._firsts = [sum(counts[:i]) for i in range(len(counts))]
+        self._counts = counts
+        if not self.row_count:
+            raise ContractError(
+                f"{path.name} has no rows, and no points do not mean that nobody came. Nothing was "
+                "written. Check what made the file.",
+                code="E_NO_POINTS",
+            )
+
+    def parts(self) -> Iterator[tuple[int, Part]]:
+        """Yield (first row, a function that reads the part) in the order of rows.
+
+        Row groups are read apart, in any thread; those larger than PART_ROWS come in pieces.
+        """
+        for group, (first, count) in enumerate(zip(self._firsts, self._counts, strict=True)):
+            if count > PART_ROWS:
+                yield from self._pieces(group, first)
+            elif count:
+                yield first, self._reader(group)
+
+    def _reader(self, group: int) -> Part:
+        def read() -> pa.Table:
+            with readable(self.path):
+                file = pq.ParquetFile(self.path, read_dictionary=list(KEYS))
+                return self._filled(
+                    file.read_row_group(group, columns=list(_COUNTED), use_threads=False),
+                    self._firsts[group],
+                )
+
+        return read
+
+    def _pieces(self, group: int, first: int) -> Iterator[tuple[int, Part]]:
+        with readable(self.path):
+            file = pq.ParquetFile(self.path, read_dictionary=list(KEYS))
+            for batch in file.iter_batches(
+                PART_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
+            ):
+                piece, row = pa.Table.from_batches([batch]), first
+                yield row, lambda piece=piece, row=row: self._filled(piece, row)  # type: ignore[misc]
+                first += batch.num_rows
+
+    def _filled(self, table: pa.Table, first: int) -> pa.Table:
+        for name in (*KEYS, "ts_utc"):
+            if table[name].null_count:
+                row = table[name].is_null().to_pylist().index(True)
+                raise RowError(
+                    f"Column {name!r} is null and must always be filled.",
+                    code="E_NULL",
+                    row=first + row,
+                )
+        return table
+
+    def place_of(self, row: int) -> str:
+        """Name a row as people find it: file, row group and row, all from 0."""
+        if self._original:
+            group = bisect.bisect_right(self._firsts, row) - 1
+            rows = self._file.read_row_group(group, columns=[_ROW])[_ROW]
+            return self._original.place_of(rows[row - self._firsts[group]].as_py())
+        group = bisect.bisect_right(self._firsts, row) - 1
+        return f"{self.path.name}, row group {group}, row {row} of the file"
+
+    def sorted_copy(self, folder: Path) -> "PointsFile":
+        """Write the points in order into `folder`, in little memory; the work is DuckDB's.
+
+        Raises:
+            TransientError: E_SORT, no room on the disk, mostly.
+        """
+        path = folder / "sorted.parquet"
+        columns = ", ".join((*_COUNTED, "confidence", "is_observed", _ROW))
+        order = ", ".join((*KEYS, "ts_utc", _ROW))
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _SORT_MEMORY,
+            "temp_directory": str(folder),
+        }
+        try:
+            with duckdb.connect(config=settings) as connection:
+                connection.execute(
+                    f"copy (select {columns} from read_parquet(?, file_row_number = true) "
+                    f"order by {order}) to '{_quoted(path)}' "
+                    f"(format parquet, compression zstd, row_group_size {PART_ROWS})",
+                    [str(self.path)],
+                )
+        except duckdb.Error as error:
+            raise TransientError(
+                f"Sorting {self.path.name} into {folder} failed: {error}. It needs about "
+                "three times the size of the file on that disk. Nothing was written; make room and "
+                "run it again.",
+                code="E_SORT",
+            ) from error
+        return PointsFile(path, copy_of=self)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

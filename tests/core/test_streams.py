@@ -1,0 +1,122 @@
+"""Counting part by part gives what counting all at once gives."""
+
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.events import count_events
+from ksi_pipeline.core.streams import RowError, Unsorted, count_part, joined_up
+
+from .test_equals_oracle import START, sites
+
+ORDER = [(name, "ascending") for name in ("site_id", "camera_id", "tracklet_id", "ts_utc")]
+
+
+def in_parts(table: pa.Table, cuts: list[int], count):
+    borders = sorted({0, table.num_rows, *(cut % (table.num_rows + 1) for cut in cuts)})
+    parts = [
+        count_part(table.slice(low, high - low), low, count)
+        for low, high in zip(borders, borders[1:], strict=False)
+    ]
+    events = list(joined_up(parts, count))
+    return (
+        pa.concat_tables([count(table.slice(0, 0)).visits, *(e.visits for e in events)]),
+        pa.concat_tables(
+            [count(table.slice(0, 0)).line_crossings, *(e.line_crossings for e in events)]
+        ),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(sites(), st.lists(st.integers(0, 200), max_size=12))
+def test_cutting_a_stream_anywhere_changes_nothing(site, cuts):
+    table, plan = site
+    table = table.sort_by(ORDER)
+    count = partial(count_events, plan=plan)
+    whole = count(table)
+    assert in_parts(table, cuts, count) == (whole.visits, whole.line_crossings)
+
+
+@settings(max_examples=50, deadline=None)
+@given(sites())
+def test_every_row_a_part_of_its_own_changes_nothing(site):
+    table, plan = site
+    table = table.sort_by(ORDER)
+    count = partial(count_events, plan=plan)
+    whole = count(table)
+    cuts = list(range(table.num_rows))
+    assert in_parts(table, cuts, count) == (whole.visits, whole.line_crossings)
+
+
+def points(*rows: tuple[str, str, float, float]) -> pa.Table:
+    """Rows of (camera, tracklet, second, x)."""
+    from ksi_pipeline.core.schemas import DATASETS
+
+    listed = [
+        {
+            "site_id": "mall",
+            "camera_id": camera,
+            "tracklet_id": tracklet,
+            "ts_utc": START + timedelta(seconds=second),
+            "x_m": x,
+            "y_m": 1.0,
+            "confidence": None,
+            "is_observed": True,
+        }
+        for camera, tracklet, second, x in rows
+    ]
+    return pa.Table.from_pylist(listed, schema=DATASETS["tracklet_points"])
+
+
+def no_events(table: pa.Table):
+    from ksi_pipeline.core.events import Events
+
+    return Events.none()
+
+
+GOOD = [("cam-1", "a", 0, 1.0), ("cam-1", "a", 1, 1.0), ("cam-1", "b", 0, 1.0)]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("last", "error", "code"),
+    [
+        pytest.param(("cam-1", "b", -1, 1.0), Unsorted, "E_UNSORTED", id="earlier-instant"),
+        pytest.param(("cam-1", "a", 2, 1.0), Unsorted, "E_UNSORTED", id="earlier-tracklet"),
+        pytest.param(("cam-0", "c", 0, 1.0), Unsorted, "E_UNSORTED", id="earlier-camera"),
+        pytest.param(("cam-1", "b", 0, 1.0), RowError, "E_REPEATED_SAMPLE", id="repeated"),
+        pytest.param(("cam-1", "b", 1, np.nan), RowError, "E_NOT_FINITE", id="nan"),
+        pytest.param(("cam-1", "b", 1, np.inf), RowError, "E_NOT_FINITE", id="infinite"),
+    ],
+)
+def test_a_row_that_breaks_the_stream_is_named_wherever_it_is_cut(cut, last, error, code):
+    table = points(*GOOD, last)
+    with pytest.raises(error) as caught:
+        in_parts(table, [cut], no_events)
+    assert (caught.value.code, caught.value.row) == (code, 3)
+
+
+def test_what_counting_says_of_a_row_is_told_with_its_place_in_the_stream():
+    def refuse(table: pa.Table):
+        if "b" in table["tracklet_id"].to_pylist():
+            raise RowError("no", code="E_UNKNOWN_SITE", row=0)
+        return no_events(table)
+
+    rows = [*GOOD, ("cam-1", "c", 0, 1.0)]
+    for cut in range(4):
+        with pytest.raises(ContractError) as caught:
+            in_parts(points(*rows), [cut], refuse)
+        assert caught.value.row == 2
+
+
+def test_null_metres_are_no_fault():
+    table = points(*GOOD)
+    nulls = pa.array([None] * 3, pa.float64())
+    table = table.set_column(4, table.schema.field("x_m"), nulls)
+    assert in_parts(table, [1], no_events)[0].num_rows == 0
