@@ -128,7 +128,7 @@ def pieces_of_walks(start, end, edges, boxes):
 
 @compiled
 def mark_cells(cells, zone, edges, low_x, low_y, cell, margin):
-    """Set the bit of a zone in `cells`, see grid.ZoneGrid.
+    """Set the bit of a zone in `cells`, see grid.Grid.
 
     Cells within `margin` of an edge count as touched by it.
     """
@@ -303,21 +303,33 @@ def count_walks(
     last_row, last_col = cells.shape[0] - 1.0, cells.shape[1] - 1.0
     low_x, low_y, scale = frame[0], frame[1], frame[2]
     none = np.uint64(0)
-    of_plan = ~none >> np.uint64(64 - len(boxes)) if len(boxes) else none
+    all_zones = ~none >> np.uint64(64 - len(boxes)) if len(boxes) else none
+    all_lines = ~none >> np.uint64(64 - len(lines)) if len(lines) else none
+    lefts, sideless = none, all_lines  # the first sample looks at all lines again
     while row < n and len(visits) - visit_count >= room and len(changes) - change_count >= room:
         before, is_joined = row > 0 and joined[row - 1], joined[row]
         ax, ay, code, now = x[row], y[row], codes[row], ts[row]
-        for k in range(len(lines)):
-            if not before:
+        cell_row, cell_col = _place(ay, low_y, scale, last_row), _place(ax, low_x, scale, last_col)
+        near = cells[cell_row, cell_col, 2]
+        todo = near | sideless | (cells[cell_row, cell_col, 3] ^ lefts)
+        if not before:
+            todo = all_lines
+            for k in range(len(lines)):
                 line_state[k, 0], line_state[k, 2] = 0, NO_ROW
+        while todo != none:
+            k = _lowest(todo)
+            todo &= todo - np.uint64(1)
             side = _side_of(ax, ay, lines, k)
             if side != 0 and side != line_state[k, 0]:
                 change_count = _change_side(
                     row, side, k, line_state, confirm, changes, change_count
                 )
-            if not is_joined:
+            bit = np.uint64(1) << np.uint64(k)
+            lefts = lefts | bit if line_state[k, 0] > 0 else lefts & ~bit
+            sideless = sideless | bit if line_state[k, 0] == 0 else sideless & ~bit
+        if not is_joined:
+            for k in range(len(lines)):
                 change_count = _settle(line_state, k, row, confirm, changes, change_count)
-        cell_row, cell_col = _place(ay, low_y, scale, last_row), _place(ax, low_x, scale, last_col)
         inside, touched = cells[cell_row, cell_col, 1], none
         if holds:
             left = cells[cell_row, cell_col, 0]
@@ -329,7 +341,7 @@ def count_walks(
         elif is_joined:
             bx, by = x[row + 1], y[row + 1]
             if max(abs(bx - ax), abs(by - ay)) >= reach[cell_row, cell_col]:
-                touched = of_plan & _touched_between(
+                touched = all_zones & _touched_between(
                     cells, cell_row, cell_col,
                     _place(by, low_y, scale, last_row), _place(bx, low_x, scale, last_col),
                 )  # fmt: skip

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ksi_pipeline.core.grid import MOST_ZONES, ZoneGrid, zone_grid
+from ksi_pipeline.core.grid import MOST_SHAPES, Grid, grid_of
 from ksi_pipeline.core.plan import CountingRules, LineShape, ZoneShape
 from ksi_pipeline.core.walks import IntArray, Walks
 
@@ -23,29 +22,30 @@ def tally(
         side, shape (C, 3): index of the line, row before the change, new side (1 left); those of
         one line by row.
     """
-    ends = np.array([[*line.a, *line.b] for line in lines], dtype=np.float64).reshape(-1, 4)
-    visits, changes = [np.empty((0, 5), dtype=np.int64)], np.empty((0, 3), dtype=np.int64)
-    for first in range(0, max(len(zones), 1), MOST_ZONES):
-        grid = zone_grid([zone.polygon for zone in zones[first : first + MOST_ZONES]])
-        # Lines go with the first group of zones.
-        found, changed = _pass(walk, grid, ends if first == 0 else ends[:0], rules)
-        found[:, 0] += first
-        visits.append(found)
-        changes = changed if first == 0 else changes
-    return np.concatenate(visits), changes
+    all_visits, all_changes = [np.empty((0, 5), dtype=np.int64)], [np.empty((0, 3), dtype=np.int64)]
+    for first in range(0, max(len(zones), len(lines), 1), MOST_SHAPES):
+        group = slice(first, first + MOST_SHAPES)
+        grid = grid_of(
+            tuple(zone.polygon for zone in zones[group]),
+            tuple((line.a, line.b) for line in lines[group]),
+        )
+        visits, changes = _pass(walk, grid, rules)
+        visits[:, 0] += first
+        changes[:, 0] += first
+        all_visits.append(visits)
+        all_changes.append(changes)
+    return np.concatenate(all_visits), np.concatenate(all_changes)
 
 
-def _pass(
-    walk: Walks, grid: ZoneGrid, lines: NDArray[np.float64], rules: CountingRules
-) -> tuple[IntArray, IntArray]:
+def _pass(walk: Walks, grid: Grid, rules: CountingRules) -> tuple[IntArray, IntArray]:
     from ksi_pipeline.core.kernels import NO_ROW, count_walks  # numba is slow to import
 
     inertia_us = max(min(round(rules.exit_inertia_s * 1e6), 2**62), 0)
     zone_state = np.full((len(grid.boxes), 4), NO_ROW, dtype=np.int64)
     pieces_open, open_zones = np.zeros((len(grid.boxes), 2), dtype=np.int64), np.uint64(0)
-    line_state = np.full((len(lines), 4), NO_ROW, dtype=np.int64)
+    line_state = np.full((len(grid.lines), 4), NO_ROW, dtype=np.int64)
     # What one sample can write at most.
-    room = len(grid.edges) + 3 * len(grid.boxes) + 2 * len(lines) + 2
+    room = len(grid.edges) + 3 * len(grid.boxes) + 2 * len(grid.lines) + 2
     size = max(min(_ROWS, len(walk.ts)), 4 * room)
     visits, changes = np.empty((size, 5), dtype=np.int64), np.empty((size, 3), dtype=np.int64)
     all_visits, all_changes = [visits[:0].copy()], [changes[:0].copy()]
@@ -54,7 +54,7 @@ def _pass(
         row, open_zones, visit_count, change_count = count_walks(
             row, walk.codes, walk.ts, walk.x, walk.y,
             walk.joined, inertia_us, rules.confirm_samples, rules.position == "hold",
-            grid.edges, grid.offsets, grid.boxes, grid.cells, grid.reach, grid.frame, lines,
+            grid.edges, grid.offsets, grid.boxes, grid.cells, grid.reach, grid.frame, grid.lines,
             np.uint64(open_zones), pieces_open, zone_state, line_state, visits, changes, room,
         )  # fmt: skip
         all_visits.append(visits[:visit_count].copy())

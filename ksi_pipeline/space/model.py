@@ -6,6 +6,7 @@ codes are text; a bare 0001 in YAML is a number and is refused, because it would
 
 import re
 from datetime import date, time
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -28,6 +29,11 @@ ZoneRole = Literal[
     "outside", "passage", "selling", "display", "fitting", "queue", "service", "staff"
 ]
 LineRole = Literal["entrance", "passage", "outside"]
+
+
+@cache
+def _zone_names() -> set[str]:
+    return available_timezones()  # walks over a thousand files
 
 
 def _text_id(value: object) -> object:
@@ -80,7 +86,7 @@ class Site(_Entry):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in _zone_names():
             raise ValueError(f"{value!r} is no time zone; use a name like Europe/Madrid")
         return value
 

@@ -72,7 +72,9 @@ def of_sites(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield each site and its rows, of rows sorted by site_id."""
     sites = encoded(rows["site_id"])
     codes = sites.indices.to_numpy()
-    begins = np.flatnonzero(np.diff(codes, prepend=-1)).tolist()
+    is_new = np.ones(len(codes), dtype=np.bool_)
+    is_new[1:] = codes[1:] != codes[:-1]
+    begins = np.flatnonzero(is_new).tolist()
     for begin, end in zip(begins, [*begins[1:], len(codes)], strict=False):
         yield sites.dictionary[int(codes[begin])].as_py(), rows.slice(begin, end - begin)
 

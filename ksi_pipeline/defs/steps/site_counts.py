@@ -43,9 +43,11 @@ class Tally:
 
     def add_crossings(self, crossings: pa.Table) -> None:
         """Count crossings by line and direction."""
-        ways = crossings.group_by(["line_id", "direction"]).aggregate([([], "count_all")])
-        for row in ways.to_pylist():
-            self.crossings[row["line_id"], row["direction"]] += row["count_all"]
+        lines, ways = encoded(crossings["line_id"]), encoded(crossings["direction"])
+        both = lines.indices.to_numpy() * np.int64(2) + ways.indices.to_numpy()
+        for code, count in zip(*np.unique(both, return_counts=True), strict=True):
+            line_id, way = lines.dictionary[code // 2].as_py(), ways.dictionary[code % 2].as_py()
+            self.crossings[line_id, way] += int(count)
 
     def counts(self, space: Space, cameras: dict[str, Span | None]) -> SiteCounts:
         """Sum up.
