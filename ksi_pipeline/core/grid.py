@@ -18,6 +18,7 @@ from ksi_pipeline.core.geometry import FloatArray, edges_of
 MOST_SHAPES = 64
 _CELL_M = 0.25
 _MOST_CELLS_A_SIDE = 256
+_PADDING = 16
 _MARGIN = 1e-3
 TOUCHED, INSIDE, NEAR, LEFT = range(4)
 _Point = tuple[float, float]
@@ -66,9 +67,10 @@ def grid_of(
         return Grid(*parts, _one_cell(0, 0), np.full((1, 1), np.inf), np.array([0.0, 0.0, 1.0]))
     low, high = places.min(axis=0), places.max(axis=0)
     cell = max(_CELL_M, float((high - low).max()) / _MOST_CELLS_A_SIDE)
-    # The outermost cells lie outside all zones and their margins.
-    low = low - 2 * cell
-    columns, rows = (np.ceil((high - low) / cell) + 2).astype(np.int64)
+    # The outermost cells lie outside all zones and stand for all that is beyond, where lines need
+    # exact work; so they begin some way off.
+    low = low - _PADDING * cell
+    columns, rows = (np.ceil((high - low) / cell) + _PADDING).astype(np.int64)
     frame = np.array([*low, 1.0 / cell])
     if np.abs(places).max() * 1e-12 > _MARGIN * cell:
         # So far from the origin that rounding could reach over the margin: all work is exact.

@@ -69,7 +69,12 @@ class ParquetStreams:
         self._schemas = dict(schemas)
         self._waiting = {name: [schema.empty_table()] for name, schema in schemas.items()}
         self._writers = {
-            name: pq.ParquetWriter(_temporary(path), schemas[name], compression="zstd")
+            name: pq.ParquetWriter(
+                _temporary(path),
+                schemas[name],
+                compression="zstd",
+                use_dictionary=_repetitive(schemas[name]),
+            )
             for name, path in self._paths.items()
         }
 
@@ -131,6 +136,16 @@ def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
                 code="E_NULL",
             )
     return table.select(schema.names).cast(schema)
+
+
+def _repetitive(schema: pa.Schema) -> list[str]:
+    """Columns whose values come again and again: a dictionary of the others would only cost."""
+    return [
+        field.name
+        for field in schema
+        if not pa.types.is_floating(field.type)
+        and (not pa.types.is_timestamp(field.type) or field.name.startswith(("hour_", "minute_")))
+    ]
 
 
 def _temporary(path: Path) -> Path:
