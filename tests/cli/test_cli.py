@@ -1,6 +1,8 @@
 """The command line: what it prints, where, and with which exit code."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +22,18 @@ zones:
 cameras:
   - {id: cam-1, sees: [shelf]}
 """
+DAY = "2026-03-02"
+LATER = "{id: annex, role: selling, polygon: [[5, 0], [7, 0], [7, 2]], from: 2030-01-01}"
+SAMPLE = {
+    "site_id": "shop",
+    "camera_id": "cam-1",
+    "tracklet_id": "a",
+    "ts_utc": 0,
+    "x_m": 1.5,
+    "y_m": 0.5,
+    "confidence": 1.0,
+    "is_observed": True,
+}
 
 
 @pytest.fixture
@@ -50,6 +64,54 @@ def test_a_wrong_space_file_exits_2_with_its_line_on_stderr(space):
 def test_json_is_one_object_on_stdout(space):
     result = ksi("space", "check", space, "--json")
     assert json.loads(result.stdout)["site"] == "shop"
+
+
+def test_a_plan_is_drawn_and_what_is_not_in_it_is_said(space, tmp_path):
+    space.write_text(SPACE.replace("2]]}", "2]]}\n  - " + LATER))
+    result = ksi("space", "check", space, "--plot", tmp_path / "out" / "plan.png", "--at", DAY)
+    assert result.exit_code == 0
+    assert "Not drawn: zone annex, valid from 2030-01-01, not on 2026-03-02." in result.stdout
+    assert "Not drawn: camera cam-1, has no homography" in result.stdout
+    assert (tmp_path / "out" / "plan.png").stat().st_size > 10_000
+
+
+def test_a_plan_as_json_names_what_it_shows(space, tmp_path):
+    space.write_text(SPACE.replace("2]]}", "2]]}\n  - " + LATER))
+    result = ksi(
+        "space", "check", space, "--plot", tmp_path / "plan.png", "--at", "2030-01-01", "--json"
+    )
+    plot = json.loads(result.stdout)["plot"]
+    assert (plot["day"], plot["zones"], plot["foot_points"]) == ("2030-01-01", 2, None)
+    assert [entry["id"] for entry in plot["not_drawn"]] == ["cam-1"]
+
+
+def test_a_wrong_space_file_draws_nothing_and_exits_2(space, tmp_path):
+    space.write_text(SPACE.replace("selling", "seling"))
+    result = ksi("space", "check", space, "--plot", tmp_path / "plan.png")
+    assert result.exit_code == 2
+    assert not (tmp_path / "plan.png").exists()
+
+
+def test_no_verb_waits_for_the_drawing_library_unless_it_draws():
+    loaded = "import sys, ksi_pipeline.cli; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True)
+
+
+def test_points_without_a_picture_exit_2(space, tmp_path):
+    result = ksi("space", "check", space, "--at", DAY)
+    assert result.exit_code == 2
+    assert "E_PLOT" in result.stderr
+
+
+def test_a_plan_shows_the_day_of_its_points(space, tmp_path):
+    points = pa.Table.from_pylist([SAMPLE], schema=DATASETS["tracklet_points"])
+    pq.write_table(points, tmp_path / "points.parquet")
+    result = ksi(
+        "space", "check", space, "--plot", tmp_path / "p.png",
+        "--points", tmp_path / "points.parquet",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert "shows 1970-01-01: 1 zones, 0 lines, 0 cameras, 1 foot points." in result.stdout
 
 
 @pytest.mark.data
@@ -175,19 +237,7 @@ def test_days_in_the_wrong_order_exit_2(tmp_path):
 
 
 def test_written_tables_keep_the_schema_of_the_contract(space, tmp_path):
-    rows = [
-        {
-            "site_id": "shop",
-            "camera_id": "cam-1",
-            "tracklet_id": "a",
-            "ts_utc": ts,
-            "x_m": 1.5,
-            "y_m": 0.5,
-            "confidence": 1.0,
-            "is_observed": True,
-        }
-        for ts in (0, 500_000)
-    ]
+    rows = [{**SAMPLE, "ts_utc": ts} for ts in (0, 500_000)]
     points = pa.Table.from_pylist(rows, schema=DATASETS["tracklet_points"])
     pq.write_table(points, tmp_path / "points.parquet")
     out = tmp_path / "out"
