@@ -5,7 +5,7 @@ files or YAML.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -38,8 +38,34 @@ class CountingRules:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueRules:
+    """How visits to queue zones become queue events; see core.queues.
+
+    Attributes:
+        join_s: who is served sooner than this after entering the queue zone never queued.
+        abandon_s: who leaves elsewhere sooner than this balked; later, abandoned.
+        hand_over_s: longest way from the queue zone into a service zone.
+    """
+
+    join_s: float = 5.0
+    abandon_s: float = 30.0
+    hand_over_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StaffRule:
+    """Who counts as staff: a tracklet that was in zones of role staff for at least min_s."""
+
+    min_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneShape:
-    """One version of a zone: an even-odd polygon in floor metres, valid in [from, to)."""
+    """One version of a zone: an even-odd polygon in floor metres, valid in [from, to).
+
+    Attributes:
+        leads_to: for a queue, ids of its service zones; empty is all those of its unit.
+    """
 
     zone_id: str
     unit_id: str
@@ -47,6 +73,7 @@ class ZoneShape:
     polygon: tuple[Point, ...]
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    leads_to: tuple[str, ...] = ()
 
     @property
     def geometry_version(self) -> str:
@@ -84,6 +111,8 @@ class SitePlan:
         zone_info: time zone in which hours are cut.
         sees: for each camera the ids of the zones and lines it counts for; a camera that is not
             listed counts nothing.
+        queue_rules: how visits to queue zones are read.
+        staff_rule: None where staff are not told from customers.
     """
 
     site_id: str
@@ -92,14 +121,19 @@ class SitePlan:
     zones: tuple[ZoneShape, ...]
     lines: tuple[LineShape, ...]
     sees: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    queue_rules: QueueRules = QueueRules()
+    staff_rule: StaffRule | None = None
 
     @property
     def version(self) -> str:
-        """Hash of everything that can change a count."""
+        """Hash of everything that can change a visit or a crossing.
+
+        What follows from visits (queues, staff) is left out: it is redone without their points.
+        """
         return shape_version(
             str(self.zone_info),
             self.rules,
-            self.zones,
+            tuple(replace(zone, leads_to=()) for zone in self.zones),
             self.lines,
             sorted((camera, sorted(ids)) for camera, ids in self.sees.items()),
         )

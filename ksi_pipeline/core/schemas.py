@@ -66,6 +66,40 @@ ZONE_OCCUPANCY = _schema(
     geometry_version=_STR,
 )
 
+# One row per visit to a queue zone; outcome: served, abandoned, balked, null where nobody saw it.
+QUEUE_EVENTS = _schema(
+    site_id=_STR,
+    unit_id=_STR,
+    zone_id=_STR,
+    tracklet_id=_STR,
+    joined_at_utc=UTC_US,
+    ended_at_utc=UTC_US,
+    outcome_=_STR,
+    wait_s=_NUM,
+    is_join_=_BOOL,
+    is_censored=_BOOL,
+    # start of the site's local hour in which the queue zone was entered
+    hour_start_utc=UTC_US,
+    rule_version=_INT,
+    geometry_version=_STR,
+)
+
+TRACKLET_STAFF = _schema(
+    site_id=_STR, tracklet_id=_STR, is_staff=_BOOL, staff_zone_s=_NUM, rule_version=_INT
+)
+
+# An hour over midnight UTC has a row for each of the two days; they add up.
+ZONE_STAFFING = _schema(
+    site_id=_STR,
+    unit_id=_STR,
+    zone_id=_STR,
+    hour_start_utc=UTC_US,
+    customer_s=_NUM,
+    uncovered_s=_NUM,
+    rule_version=_INT,
+    geometry_version=_STR,
+)
+
 TICKET_HOURS = _schema(
     connector_id=_STR,
     ext_ref_code=_STR,
@@ -132,6 +166,9 @@ SPACE_CAMERA = _schema(site_id=_STR, camera_id=_STR, camera_version=_STR, **_VAL
 SPACE_CAMERA_SEES = _schema(site_id=_STR, camera_id=_STR, sees_kind=_STR, sees_id=_STR, **_VALID)
 SPACE_LINK = _schema(site_id=_STR, unit_id=_STR, connector_id=_STR, ext_ref_code=_STR, **_VALID)
 
+# one row for each site with a staff rule
+SPACE_STAFF = _schema(site_id=_STR, min_s=_NUM)
+
 SPACE_TABLES: dict[str, pa.Schema] = {
     "space_site": SPACE_SITE,
     "space_unit": SPACE_UNIT,
@@ -142,6 +179,7 @@ SPACE_TABLES: dict[str, pa.Schema] = {
     "space_camera": SPACE_CAMERA,
     "space_camera_sees": SPACE_CAMERA_SEES,
     "space_link": SPACE_LINK,
+    "space_staff": SPACE_STAFF,
 }
 
 DATASETS: dict[str, pa.Schema] = {
@@ -151,6 +189,9 @@ DATASETS: dict[str, pa.Schema] = {
     "visits": VISITS,
     "line_crossings": LINE_CROSSINGS,
     "zone_occupancy": ZONE_OCCUPANCY,
+    "queue_events": QUEUE_EVENTS,
+    "tracklet_staff": TRACKLET_STAFF,
+    "zone_staffing": ZONE_STAFFING,
     "ticket_hours": TICKET_HOURS,
     "site_hours": SITE_HOURS,
     "site_open_spans": SITE_OPEN_SPANS,

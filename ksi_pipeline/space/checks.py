@@ -23,6 +23,8 @@ def findings(space: SpaceFile) -> Iterator[Finding]:
     yield from _polygons(space.zones)
     yield from _unit_references(space)
     yield from _camera_references(space)
+    yield from _queue_references(space)
+    yield from _staff_zones(space)
     yield from _overlaps(space)
 
 
@@ -71,6 +73,34 @@ def _camera_references(space: SpaceFile) -> Iterator[Finding]:
     for j, line in enumerate(space.lines):
         if line.id in {zone.id for zone in space.zones}:
             yield ("lines", j, "id"), f"{line.id!r} is a zone and a line; rename one"
+
+
+def _queue_references(space: SpaceFile) -> Iterator[Finding]:
+    for i, queue in enumerate(space.zones):
+        if queue.leads_to and queue.role != "queue":
+            yield (
+                ("zones", i, "leads_to"),
+                f"only a queue leads to service zones, and its role is {queue.role}; "
+                "remove leads_to or correct the role",
+            )
+            continue
+        allowed = {z.id for z in space.zones if z.role == "service" and z.unit == queue.unit}
+        for j, zone_id in enumerate(queue.leads_to):
+            if zone_id not in allowed:
+                yield (
+                    ("zones", i, "leads_to", j),
+                    f"{zone_id!r} is no zone of role service of unit {queue.unit!r} (those are: "
+                    f"{', '.join(sorted(allowed)) or 'none'}); add it or correct the name",
+                )
+
+
+def _staff_zones(space: SpaceFile) -> Iterator[Finding]:
+    if space.staff and not any(zone.role == "staff" for zone in space.zones):
+        yield (
+            ("staff",),
+            "the rule counts time in zones of role staff, and there are none; draw one where only "
+            "staff stand, or remove the rule",
+        )
 
 
 def _overlaps(space: SpaceFile) -> Iterator[Finding]:

@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.geometry import shape_version
-from ksi_pipeline.core.plan import CountingRules, LineShape, SitePlan, ZoneShape
+from ksi_pipeline.core.plan import (
+    CountingRules,
+    LineShape,
+    QueueRules,
+    SitePlan,
+    StaffRule,
+    ZoneShape,
+)
 from ksi_pipeline.core.time import local_midnight_utc
 from ksi_pipeline.space.checks import findings, is_same_link
 from ksi_pipeline.space.model import Camera, SpaceFile
@@ -58,6 +65,7 @@ class Space:
                     tuple(z.polygon),
                     self.instant(z.valid_from),
                     self.instant(z.valid_to),
+                    tuple(z.leads_to),
                 )
                 for z in self.file.zones
             ),
@@ -75,6 +83,8 @@ class Space:
                 for li in self.file.lines
             ),
             sees=sees,
+            queue_rules=QueueRules(**self.file.queues.model_dump()),
+            staff_rule=StaffRule(self.file.staff.min_s) if self.file.staff else None,
         )
 
     def plans(self) -> list[tuple[datetime | None, datetime | None, SitePlan]]:

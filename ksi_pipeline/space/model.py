@@ -129,6 +129,29 @@ class Counting(_Entry):
     position: Literal["linear", "hold"] = "linear"
 
 
+class Queues(_Entry):
+    """How visits to queue zones are read; see core.plan.QueueRules."""
+
+    join_s: Annotated[Finite, Field(ge=0)] = 5.0
+    abandon_s: Annotated[Finite, Field(gt=0)] = 30.0
+    hand_over_s: Annotated[Finite, Field(ge=0)] = 10.0
+
+    @model_validator(mode="after")
+    def _join_before_abandoning(self) -> "Queues":
+        if self.abandon_s < self.join_s:
+            raise ValueError(
+                f"abandon_s is {self.abandon_s:g} and join_s {self.join_s:g}: nobody abandons a "
+                "queue before joining it; raise abandon_s or lower join_s"
+            )
+        return self
+
+
+class Staff(_Entry):
+    """Who counts as staff; see core.plan.StaffRule. Without it staff count as customers."""
+
+    min_s: Annotated[Finite, Field(gt=0)]
+
+
 class Area(_Dated):
     """Floor area of a unit while it holds."""
 
@@ -162,6 +185,7 @@ class Zone(_Dated):
     role: ZoneRole
     polygon: list[Point]
     categories: list[str] = []
+    leads_to: list[Id] = []
 
 
 class Line(_Dated):
@@ -216,6 +240,8 @@ class SpaceFile(_Entry):
     schema_version: Literal[1] = Field(alias="schema")
     site: Site
     counting: Counting = Counting()
+    queues: Queues = Queues()
+    staff: Staff | None = None
     units: list[Unit] = []
     zones: list[Zone] = []
     lines: list[Line] = []

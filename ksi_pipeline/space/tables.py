@@ -53,6 +53,7 @@ def space_tables(space: Space) -> dict[str, pa.Table]:
             }
             for link in space.file.links
         ],
+        "space_staff": [{"min_s": staff.min_s}] if (staff := space.file.staff) else [],
     }
     return {name: _table(name, space.site_id, rows[name]) for name in SPACE_TABLES}
 
