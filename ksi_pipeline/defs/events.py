@@ -24,6 +24,9 @@ _EVENT_SPECS = [
         ("visits", "Grain: one row per visit of a tracklet to a zone."),
         ("line_crossings", "Grain: one row per directed crossing of a counting line."),
         ("zone_occupancy", "Grain: one row per zone and minute in which somebody was there."),
+        ("queue_events", "Grain: one row per visit of a tracklet to a queue zone."),
+        ("tracklet_staff", "Grain: one row per tracklet with a visit, where a staff rule is set."),
+        ("zone_staffing", "Grain: one row per zone, local hour and UTC day with a customer."),
     )
 ]
 _CALENDAR_SPECS = [

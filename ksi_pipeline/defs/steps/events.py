@@ -16,6 +16,8 @@ from ksi_pipeline.core.occupancy import zone_occupancy
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.walks import RULE_VERSION
 from ksi_pipeline.defs.steps.counting import count_points, plans_version
+from ksi_pipeline.defs.steps.queues import update_queues
+from ksi_pipeline.defs.steps.staff import update_staff
 from ksi_pipeline.defs.steps.touched import changed_hours
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
@@ -49,7 +51,9 @@ def update_events(workspace: Workspace) -> EventsReport:
             if _count_day(workspace, space, day, files[space.site_id].get(day, [])):
                 counted += 1
         _update_occupancy(workspace, space)
-    names = (*EVENT_TABLES, "zone_occupancy")
+        update_queues(workspace, space)
+        update_staff(workspace, space)
+    names = (*EVENT_TABLES, "zone_occupancy", "queue_events", "tracklet_staff", "zone_staffing")
     return EventsReport(counted, {name: _live_rows(workspace, name) for name in names})
 
 
