@@ -9,7 +9,8 @@ hours as (
         unit_key,
         business_date,
         sum(case when is_matched then ticket_count else 0 end) as ticket_count,
-        sum(case when is_matched then entry_count else 0 end) as entry_count
+        sum(case when is_matched then entry_count else 0 end) as entry_count,
+        sum(case when is_matched then net_entry_count else 0 end) as net_entry_count
 
     from {{ ref('fct_conversion_hourly') }}
     group by unit_key, business_date
@@ -38,6 +39,7 @@ final as (
         or days.unit_key is null
         or hours.ticket_count <> coalesce(days.ticket_count, 0)
         or hours.entry_count <> coalesce(days.entry_count, 0)
+        or hours.net_entry_count <> coalesce(days.net_entry_count, 0)
 
 )
 

@@ -125,7 +125,7 @@ def _waits(visits: pa.Table, plan: SitePlan) -> _Waits:
         if zone.role != "queue":
             continue
         rows = np.flatnonzero(visits_to(visits, zone))
-        leads_to = service_zones(zone, plan)
+        leads_to = [i for i in service_zones(zone, plan) if seen_together(plan, zone.zone_id, i)]
         at = np.flatnonzero(
             is_service & pc.is_in(visits["zone_id"], pa.array(leads_to, pa.string())).to_numpy()
         )
@@ -142,17 +142,14 @@ def _waits(visits: pa.Table, plan: SitePlan) -> _Waits:
 
 
 def service_zones(queue: ZoneShape, plan: SitePlan) -> list[str]:
-    """Give the ids of the service zones into which a queue's tracklets can be followed, sorted.
-
-    Those that it leads to, by default all of its unit, as far as one camera sees both.
-    """
+    """Give the ids of the service zones that a queue leads to, by default all of its unit's."""
     named = {
         zone.zone_id
         for zone in plan.zones
         if zone.role == "service"
         and (zone.zone_id in queue.leads_to if queue.leads_to else zone.unit_id == queue.unit_id)
     }
-    return sorted(zone_id for zone_id in named if seen_together(plan, queue.zone_id, zone_id))
+    return sorted(named)
 
 
 def _next_begin(waits: _Waits) -> IntArray:

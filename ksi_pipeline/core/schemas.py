@@ -166,6 +166,10 @@ SPACE_CAMERA = _schema(site_id=_STR, camera_id=_STR, camera_version=_STR, **_VAL
 SPACE_CAMERA_SEES = _schema(site_id=_STR, camera_id=_STR, sees_kind=_STR, sees_id=_STR, **_VALID)
 SPACE_LINK = _schema(site_id=_STR, unit_id=_STR, connector_id=_STR, ext_ref_code=_STR, **_VALID)
 
+# which service zones a queue zone leads to, while the queue holds
+SPACE_ZONE_LEADS_TO = _schema(
+    site_id=_STR, unit_id=_STR, zone_id=_STR, service_zone_id=_STR, **_VALID
+)
 # one row for each site with a staff rule
 SPACE_STAFF = _schema(site_id=_STR, min_s=_NUM)
 
@@ -179,6 +183,7 @@ SPACE_TABLES: dict[str, pa.Schema] = {
     "space_camera": SPACE_CAMERA,
     "space_camera_sees": SPACE_CAMERA_SEES,
     "space_link": SPACE_LINK,
+    "space_zone_leads_to": SPACE_ZONE_LEADS_TO,
     "space_staff": SPACE_STAFF,
 }
 

@@ -88,21 +88,23 @@ def zone_staffing(
     has_customer = present[:, 0] > 0
     shape_of, start, end = shape_of[has_customer], start[has_customer], end[has_customer]
     has_staff = present[has_customer, 1] > 0
+    if len(start) == 0:
+        return ZONE_STAFFING.empty_table()
     part, start, end = _cut_at_quarters(start, end)
-    hour = hour_starts_us(start, plan.zone_info)
-    keys, place = np.unique(np.column_stack([shape_of[part], hour]), axis=0, return_inverse=True)
-    customer_us = np.zeros(len(keys), dtype=np.int64)
-    uncovered_us = np.zeros(len(keys), dtype=np.int64)
-    np.add.at(customer_us, place.ravel(), end - start)
-    np.add.at(uncovered_us, place.ravel(), (end - start) * ~has_staff[part])
-    known, first = np.unique(shape, return_index=True)
-    example = pa.array(rows[first[np.searchsorted(known, keys[:, 0])]])
+    shape_of, hour = shape_of[part], hour_starts_us(start, plan.zone_info)
+    # Pieces come by shape and time, so those of one hour follow each other.
+    begins = np.ones(len(part), dtype=np.bool_)
+    begins[1:] = (shape_of[1:] != shape_of[:-1]) | (hour[1:] != hour[:-1])
+    firsts = np.flatnonzero(begins)
+    uncovered = (end - start) * ~has_staff[part]
+    known, example = np.unique(shape, return_index=True)
+    row = pa.array(rows[example[np.searchsorted(known, shape_of[firsts])]])
     columns = {
-        **{name: visits[name].take(example) for name in _SHAPE},
-        "hour_start_utc": keys[:, 1],
-        "customer_s": customer_us / 1e6,
-        "uncovered_s": uncovered_us / 1e6,
-        "rule_version": np.full(len(keys), STAFF_RULE_VERSION),
+        **{name: visits[name].take(row) for name in _SHAPE},
+        "hour_start_utc": hour[firsts],
+        "customer_s": np.add.reduceat(end - start, firsts) / 1e6,
+        "uncovered_s": np.add.reduceat(uncovered, firsts) / 1e6,
+        "rule_version": np.full(len(firsts), STAFF_RULE_VERSION),
     }
     by = [(name, "ascending") for name in ("zone_id", "hour_start_utc", "geometry_version")]
     return table_of(columns, ZONE_STAFFING).sort_by(by)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ksi_pipeline.core.queues import service_zones
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.space.load import Space, camera_version
 
@@ -79,7 +80,18 @@ def _shapes(space: Space) -> dict[str, list[dict[str, Any]]]:
         {"line_id": shape.line_id, **_shape(shape), **_validity(space, entry)}
         for shape, entry in zip(plan.lines, space.file.lines, strict=True)
     ]
-    return {"space_zone": zones, "space_line": lines}
+    queues = [
+        {
+            "unit_id": shape.unit_id,
+            "zone_id": shape.zone_id,
+            "service_zone_id": zone_id,
+            **_validity(space, entry),
+        }
+        for shape, entry in zip(plan.zones, space.file.zones, strict=True)
+        if shape.role == "queue"
+        for zone_id in service_zones(shape, plan)
+    ]
+    return {"space_zone": zones, "space_line": lines, "space_zone_leads_to": queues}
 
 
 def _shape(shape: Any) -> dict[str, Any]:

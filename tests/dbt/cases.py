@@ -6,6 +6,7 @@ runs over midnight UTC.
 """
 
 import copy
+from datetime import timedelta
 
 from ksi_pipeline.core.time import OpeningHours
 
@@ -50,7 +51,60 @@ def sao_paulo():
             site.tickets(unit_id, hour, tickets, f"{DAY} 11:05" if unit_id == "early" else LATER)
     site.crossings("0001", f"{DAY} 07:30", 3)
     add_zones(site)
+    add_staffed_unit(site)
     return site
+
+
+def add_staffed_unit(site):
+    """120 entries at nine, 20 of them staff, 25 tickets; a queue, and a desk without staff."""
+    site.unit("staffed")
+    site.chunks("cam-staffed", f"{DAY} 07:00", f"{DAY} 11:00")
+    site.asked("staffed", f"{DAY} 00:00", "2023-02-09 00:00", LATER)
+    site.crossings("staffed", NINE, 120)
+    site.tickets("staffed", NINE, 25, LATER)
+    lake = site.lake
+    lake["space_staff"].append({"site_id": "sp", "min_s": 600.0})
+    # the rule flags a tracklet of a unit where it does not hold, too
+    for tracklet in [r["tracklet_id"] for r in lake["line_crossings"] if r["unit_id"] == "0001"][
+        :5
+    ]:
+        lake["tracklet_staff"].append(flag(tracklet))
+    for row in [r for r in lake["line_crossings"] if r["unit_id"] == "staffed"][:20]:
+        lake["tracklet_staff"].append(flag(row["tracklet_id"]))
+    key = {"site_id": "sp", "unit_id": "staffed"}
+    always = {"valid_from_utc": None, "valid_to_utc": None}
+    for zone_id, role in {"line": "queue", "desk": "service", "behind": "staff"}.items():
+        shape = {"zone_id": zone_id, "role": role, "geometry_version": "g1"}
+        lake["space_zone"].append({**key, **shape, **always})
+        site.sees("cam-staffed", "zone", zone_id)
+    lake["space_zone_leads_to"].append(
+        {**key, "zone_id": "line", "service_zone_id": "desk", **always}
+    )
+    versions = {"rule_version": 1, "geometry_version": "g1", "hour_start_utc": site.at(NINE)}
+    for part in ((600.0, 0.0), (1500.0, 900.0)):  # as of two UTC days
+        seconds = dict(zip(("customer_s", "uncovered_s"), part, strict=True))
+        lake["zone_staffing"].append({**key, **versions, "zone_id": "desk", **seconds})
+    waits = [(60, "served"), (120, "served"), (180, "served"), (240, "served"), (300, "served")]
+    for n, (wait_s, outcome) in enumerate([*waits, (420, "abandoned"), (5, "balked")]):
+        lake["queue_events"].append(
+            {
+                **key,
+                **versions,
+                "zone_id": "line",
+                "tracklet_id": f"q{n}",
+                "joined_at_utc": site.at(NINE),
+                "ended_at_utc": site.at(NINE) + timedelta(seconds=wait_s),
+                "outcome": outcome,
+                "wait_s": float(wait_s),
+                "is_join": outcome != "balked",
+                "is_censored": False,
+            }
+        )
+
+
+def flag(tracklet):
+    shared = {"site_id": "sp", "is_staff": True, "staff_zone_s": 600.0, "rule_version": 1}
+    return {**shared, "tracklet_id": tracklet}
 
 
 def add_zones(site):
@@ -143,6 +197,9 @@ def changed(site):
     for name in ("space_unit", "space_line", "space_link", "line_crossings"):
         lake[name] = [r for r in lake[name] if r["unit_id"] != "leaves"]
     touched += site.affected("leaves")
+    lake["tracklet_staff"][-1]["is_staff"] = False
+    lake["queue_events"].pop()
+    touched += site.affected("staffed", NINE)
     site.calendar("2023-02-09 00:00", "2023-02-09 02:00")
     for unit in lake["space_unit"] + [{"unit_id": "_common"}]:
         touched += site.affected(unit["unit_id"], "2023-02-09 00:00", "2023-02-09 01:00")

@@ -119,6 +119,48 @@ def test_a_common_zone_has_its_visits_and_an_unseen_zone_is_null(hour):
     assert picked(unseen, *columns) == (None, None, None, None, "missing", "no_zone_camera")
 
 
+def test_golden_c2_staff_are_no_customers_where_the_rule_holds(hour, day):
+    columns = ("entry_count", "net_entry_count", "conversion_rate_gross", "conversion_rate")
+    for row in (hour("fct_conversion_hourly", "staffed", NINE), day("staffed")):
+        assert picked(row, *columns) == (120, 100, 25 / 120, 0.25)
+        assert row["metric_version"] == "conversion.net.v1"
+    traffic = hour("fct_traffic_hourly", "staffed", NINE)
+    assert (traffic["staff_entry_count"], traffic["metric_version"]) == (20, "traffic.net.v1")
+
+
+def test_where_the_entrance_camera_sees_no_staff_zone_entries_stay_gross(hour):
+    row = hour("fct_traffic_hourly", "0001", NINE)
+    columns = ("entry_count", "staff_entry_count", "net_entry_count", "metric_version")
+    assert picked(row, *columns) == (100, None, 100, "traffic.gross.v1")
+
+
+def test_golden_queue(hour):
+    row = hour("fct_queue_hourly", "staffed", NINE)
+    assert picked(row, "join_count", "served_count", "abandoned_count", "balked_count") == (
+        6,
+        5,
+        1,
+        1,
+    )
+    figures = ("abandonment_rate", "mean_served_wait_s", "mean_join_wait_s", "mean_queue_length")
+    assert picked(row, *figures) == (1 / 6, 180.0, 220.0, 1320 / 3600)
+    empty = hour("fct_queue_hourly", "staffed", TEN)
+    assert picked(empty, "join_count", "mean_queue_length", "abandonment_rate") == (0, 0.0, None)
+
+
+def test_golden_zone_uncovered(built):
+    rows = rows_of(
+        built,
+        "select zone_id, customer_s, uncovered_s, staff_coverage_rate from marts.fct_zone_hourly "
+        f"where unit_id = 'staffed' and local_hour = timestamp '{NINE}:00' order by zone_id",
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("behind", None, None, None),
+        ("desk", 2100.0, 900.0, 20 / 35),
+        ("line", None, None, None),
+    ]
+
+
 def test_every_source_of_a_unit_has_its_completeness(built):
     rows = rows_of(
         built,

@@ -157,6 +157,14 @@ def test_another_threshold_reads_the_queues_anew_and_touches_only_their_hours(co
     assert affected(counted) == {("0001", to_us(NINE + timedelta(hours=3)), "queues of 2026-03-02")}
 
 
+def test_a_wait_over_the_hour_touches_both_hours(counted):
+    forget_affected(counted)
+    give(counted, CUSTOMER, CLERK, stands("late", NINE + timedelta(minutes=58), (1.0, 300)))
+    update_events(counted)
+    hours = {hour for _, hour, cause in affected(counted) if cause == "queues of 2026-03-02"}
+    assert hours == {to_us(NINE), to_us(NINE + timedelta(hours=1))}
+
+
 def test_tracklets_that_vanish_take_their_events_with_them(counted):
     give(counted, CUSTOMER)
     update_events(counted)

@@ -58,6 +58,14 @@ def test_a_staff_rule_is_a_row_and_no_rule_is_none(load):
     assert space_tables(without)["space_staff"].num_rows == 0
 
 
+def test_a_queue_leads_to_its_list_or_to_all_service_zones_of_its_unit(load):
+    listed = space_tables(load(GOOD))["space_zone_leads_to"].to_pylist()
+    assert [(row["zone_id"], row["service_zone_id"]) for row in listed] == [("line", "till")]
+    more = GOOD.replace(", leads_to: [till]", "").replace("bar, role", 'bar, unit: "0001", role')
+    every = space_tables(load(more))["space_zone_leads_to"]["service_zone_id"].to_pylist()
+    assert every == ["bar", "till"]
+
+
 def test_changing_a_rule_for_queues_or_staff_recounts_no_points(load):
     before = load(GOOD).plan()
     other = GOOD.replace("600", "300").replace("join_s: 4", "join_s: 3")

@@ -1,5 +1,5 @@
 -- Grain: one row per site, zone, unit and local hour in which the zone is valid.
--- Zones of the common area (unit_id _common) are included.
+-- Zones of the common area (unit_id _common) are included. In a staffed zone customers are served.
 
 with
 
@@ -22,6 +22,8 @@ final as (
         site_hours.site_id,
         zones.zone_id,
         zones.unit_id,
+        zones.role,
+        zones.role in ('selling', 'display', 'fitting', 'service') as is_staffed,
         site_hours.hour_start_utc,
         site_hours.local_hour,
         site_hours.utc_offset_s,

@@ -33,12 +33,14 @@ summed as (
         business_date,
         sum(case when is_matched then ticket_count end) as ticket_count,
         sum(case when is_matched then entry_count end) as entry_count,
+        sum(case when is_matched then net_entry_count end) as net_entry_count,
         sum(case when is_matched then 1 else 0 end) as matched_hours,
         sum(case when is_open then 1 else 0 end) as open_hours,
         sum(case when is_matched then {{ microseconds('open_s') }} else 0 end) as matched_us,
         sum({{ microseconds('open_s') }}) as open_us,
         min(case when is_open and not is_matched then reason end) as unmatched_reason,
         max(case when is_open and is_provisional then 1 else 0 end) as is_provisional,
+        min(case when metric_version = 'conversion.net.v1' then 1 else 0 end) as is_net,
         max(case when is_matched then as_of_utc end) as as_of_utc
 
     from hours
@@ -51,7 +53,8 @@ divided as (
     select
         *,
         {{ share('matched_us', 'open_us') }} as completeness,
-        {{ ratio('ticket_count', 'entry_count') }} as conversion_rate
+        {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
+        {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross
 
     from summed
 
@@ -66,7 +69,9 @@ final as (
         business_date,
         {{ as_bigint('ticket_count') }} as ticket_count,
         {{ as_bigint('entry_count') }} as entry_count,
+        {{ as_bigint('net_entry_count') }} as net_entry_count,
         conversion_rate,
+        conversion_rate_gross,
         conversion_rate > 1 as is_over_100,
         {{ as_bigint('matched_hours') }} as matched_hours,
         {{ as_bigint('open_hours') }} as open_hours,
@@ -80,11 +85,14 @@ final as (
             when open_hours = 0 then 'closed'
             when matched_hours = 0 or completeness < {{ var('completeness_complete') }}
                 then unmatched_reason
-            when entry_count = 0 then 'no_entries'
+            when net_entry_count = 0 then 'no_entries'
         end as reason,
         is_provisional = 1 as is_provisional,
         as_of_utc,
-        'conversion.gross.v1' as metric_version
+        case
+            when is_net = 1 then 'conversion.net.v1'
+            else 'conversion.gross.v1'
+        end as metric_version
 
     from divided
 

@@ -102,8 +102,9 @@ paired as (
             when completeness <= feed_completeness then completeness
             else feed_completeness
         end as both_completeness,
-        {{ ratio('ticket_count', 'entry_count') }} as conversion_rate,
-        {{ ratio('ticket_count', 'entry_count_imputed') }} as conversion_rate_imputed
+        {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
+        {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross,
+        {{ ratio('ticket_count', 'net_entry_count_imputed') }} as conversion_rate_imputed
 
     from joined
 
@@ -137,9 +138,12 @@ final as (
         open_s,
         {{ as_bigint('ticket_count') }} as ticket_count,
         entry_count,
+        net_entry_count,
         conversion_rate,
+        conversion_rate_gross,
         conversion_rate > 1 as is_over_100,
         entry_count_imputed,
+        net_entry_count_imputed,
         conversion_rate_imputed,
         both_completeness as completeness,
         completeness as traffic_completeness,
@@ -152,12 +156,15 @@ final as (
                 ticket_count is null or feed_completeness < {{ var('completeness_complete') }}
                 then coalesce(coverage_reason, 'feed_silent')
             when basis <> 'measured' then reason
-            when entry_count = 0 then 'no_entries'
+            when net_entry_count = 0 then 'no_entries'
         end as reason,
         pair_basis = 'measured' as is_matched,
         is_feed_provisional as is_provisional,
         tickets_as_of_utc as as_of_utc,
-        'conversion.gross.v1' as metric_version
+        case
+            when metric_version = 'traffic.net.v1' then 'conversion.net.v1'
+            else 'conversion.gross.v1'
+        end as metric_version
 
     from based
 

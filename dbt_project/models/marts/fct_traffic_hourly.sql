@@ -29,6 +29,15 @@ entrance_cameras as (
 
 ),
 
+staff_cameras as (
+
+    select *
+
+    from {{ ref('int_staff_cameras') }} as every_staff_cameras
+    {{ where_affected('every_staff_cameras', ['site_id', 'hour_start_utc']) }}
+
+),
+
 crossings as (
 
     select *
@@ -76,6 +85,28 @@ cameras as (
 
 ),
 
+staff_rules as (
+
+    select
+        entrance_cameras.site_id,
+        entrance_cameras.unit_id,
+        entrance_cameras.hour_start_utc,
+        min(case when staff_cameras.camera_id is null then 0 else 1 end) as is_every_camera
+
+    from entrance_cameras
+    left join staff_cameras
+        on
+            entrance_cameras.site_id = staff_cameras.site_id
+            and entrance_cameras.hour_start_utc = staff_cameras.hour_start_utc
+            and entrance_cameras.camera_id = staff_cameras.camera_id
+    where entrance_cameras.camera_id is not null
+    group by
+        entrance_cameras.site_id,
+        entrance_cameras.unit_id,
+        entrance_cameras.hour_start_utc
+
+),
+
 counted as (
 
     select
@@ -83,6 +114,7 @@ counted as (
         unit_id,
         hour_start_utc,
         sum(case when direction = 'in' then 1 else 0 end) as entry_count,
+        sum(case when direction = 'in' and is_staff then 1 else 0 end) as staff_entry_count,
         sum(case when direction = 'out' then 1 else 0 end) as exit_count
 
     from crossings
@@ -99,6 +131,11 @@ joined as (
             as has_uncounted_entrance,
         case when cameras.observed_any_s > 0 then coalesce(counted.entry_count, 0) end
             as entry_count,
+        coalesce(staff_rules.is_every_camera, 0) = 1 as is_net,
+        case
+            when cameras.observed_any_s > 0 and staff_rules.is_every_camera = 1
+                then coalesce(counted.staff_entry_count, 0)
+        end as staff_entry_count,
         case when cameras.observed_any_s > 0 then coalesce(counted.exit_count, 0) end
             as exit_count,
         case
@@ -118,6 +155,11 @@ joined as (
             unit_hours.site_id = unseen_entrances.site_id
             and unit_hours.unit_id = unseen_entrances.unit_id
             and unit_hours.hour_start_utc = unseen_entrances.hour_start_utc
+    left join staff_rules
+        on
+            unit_hours.site_id = staff_rules.site_id
+            and unit_hours.unit_id = staff_rules.unit_id
+            and unit_hours.hour_start_utc = staff_rules.hour_start_utc
     left join counted
         on
             unit_hours.site_id = counted.site_id
@@ -130,6 +172,10 @@ based as (
 
     select
         *,
+        case
+            when is_net then entry_count - staff_entry_count
+            else entry_count
+        end as net_entry_count,
         case
             when entry_count is null then 'missing'
             when completeness >= {{ var('completeness_complete') }} then 'measured'
@@ -153,11 +199,17 @@ final as (
         is_open,
         {{ seconds('open_us') }} as open_s,
         {{ as_bigint('entry_count') }} as entry_count,
+        {{ as_bigint('staff_entry_count') }} as staff_entry_count,
+        {{ as_bigint('net_entry_count') }} as net_entry_count,
         {{ as_bigint('exit_count') }} as exit_count,
         case
             when is_open and basis = 'partial' then {{ ratio('entry_count', 'completeness') }}
             else {{ as_double('entry_count') }}
         end as entry_count_imputed,
+        case
+            when is_open and basis = 'partial' then {{ ratio('net_entry_count', 'completeness') }}
+            else {{ as_double('net_entry_count') }}
+        end as net_entry_count_imputed,
         completeness,
         basis,
         case
@@ -168,7 +220,7 @@ final as (
         end as reason,
         false as is_provisional,
         {{ as_timestamp('null') }} as as_of_utc,
-        'traffic.gross.v1' as metric_version
+        case when is_net then 'traffic.net.v1' else 'traffic.gross.v1' end as metric_version
 
     from based
 

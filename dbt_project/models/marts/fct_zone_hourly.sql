@@ -29,6 +29,15 @@ camera_hours as (
 
 ),
 
+staff_cameras as (
+
+    select *
+
+    from {{ ref('int_staff_cameras') }} as every_staff_cameras
+    {{ where_affected('every_staff_cameras', ['site_id', 'hour_start_utc']) }}
+
+),
+
 visits as (
 
     select *
@@ -44,6 +53,15 @@ occupancy as (
 
     from {{ ref('int_occupancy_summed') }} as every_occupancy
     {{ where_affected('every_occupancy', ['site_id', 'hour_start_utc']) }}
+
+),
+
+staffing as (
+
+    select *
+
+    from {{ ref('int_zone_staffing_summed') }} as every_staffing
+    {{ where_affected('every_staffing', ['site_id', 'hour_start_utc']) }}
 
 ),
 
@@ -65,7 +83,8 @@ cameras as (
         zone_cameras.hour_start_utc,
         min(camera_hours.completeness) as completeness,
         max(camera_hours.observed_any_s) as observed_any_s,
-        min(camera_hours.coverage_reason) as coverage_reason
+        min(camera_hours.coverage_reason) as coverage_reason,
+        min(case when staff_cameras.camera_id is null then 0 else 1 end) as sees_staff
 
     from zone_cameras
     inner join camera_hours
@@ -73,6 +92,11 @@ cameras as (
             zone_cameras.site_id = camera_hours.site_id
             and zone_cameras.camera_id = camera_hours.camera_id
             and zone_cameras.hour_start_utc = camera_hours.hour_start_utc
+    left join staff_cameras
+        on
+            zone_cameras.site_id = staff_cameras.site_id
+            and zone_cameras.camera_id = staff_cameras.camera_id
+            and zone_cameras.hour_start_utc = staff_cameras.hour_start_utc
     group by
         zone_cameras.site_id,
         zone_cameras.zone_id,
@@ -92,6 +116,14 @@ joined as (
         cameras.coverage_reason,
         cameras.site_id is not null as has_camera,
         coalesce(cameras.observed_any_s, 0) > 0 as is_observed,
+        case
+            when
+                zone_hours.is_staffed
+                and cameras.observed_any_s > 0
+                and cameras.sees_staff = 1
+                then coalesce(staffing.customer_us, 0)
+        end as customer_us,
+        coalesce(staffing.uncovered_us, 0) as uncovered_us,
         case when zone_hours.is_open then coalesce(cameras.completeness, 0) end as completeness
 
     from zone_hours
@@ -113,6 +145,12 @@ joined as (
             and zone_hours.zone_id = occupancy.zone_id
             and zone_hours.unit_id = occupancy.unit_id
             and zone_hours.hour_start_utc = occupancy.hour_start_utc
+    left join staffing
+        on
+            zone_hours.site_id = staffing.site_id
+            and zone_hours.zone_id = staffing.zone_id
+            and zone_hours.unit_id = staffing.unit_id
+            and zone_hours.hour_start_utc = staffing.hour_start_utc
 
 ),
 
@@ -147,6 +185,9 @@ final as (
         case when is_observed then {{ seconds('coalesce(person_us, 0)') }} end as person_seconds,
         case when is_observed then {{ as_bigint('coalesce(max_occupancy, 0)') }} end
             as max_occupancy,
+        {{ seconds('customer_us') }} as customer_s,
+        case when customer_us is not null then {{ seconds('uncovered_us') }} end as uncovered_s,
+        {{ ratio('customer_us - uncovered_us', 'customer_us') }} as staff_coverage_rate,
         completeness,
         basis,
         case

@@ -1,14 +1,16 @@
 """Visits to queue zones into queue events, for the days whose visits or rules changed."""
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from ksi_pipeline.core.plan import SitePlan
 from ksi_pipeline.core.queues import QUEUE_RULE_VERSION, queue_events
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.defs.steps.touched import changed_hours
+from ksi_pipeline.defs.steps.touched import changed_rows, hours_in
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.store.store import Change
+from ksi_pipeline.store.store import AffectedHour, Change
 
 
 def update_queues(workspace: Workspace, space: Space) -> None:
@@ -27,8 +29,15 @@ def update_queues(workspace: Workspace, space: Space) -> None:
             table = queue_events(_visits(workspace, plan, source, day), plan)
             before = store.read("queue_events", source=source, partition=day)
             store.replace(change, "queue_events", table, source=source, partition=day)
-            change.affect(changed_hours(before, table))
+            change.affect(_hours_touched(space, before, table))
             store.commit(change)
+
+
+def _hours_touched(space: Space, before: pa.Table, after: pa.Table) -> Iterator[AffectedHour]:
+    """Yield the unit-hours in which changed waits began, went on or ended."""
+    for row in changed_rows(before, after):
+        yield row["site_id"], row["unit_id"], row["hour_start_utc"]
+        yield from hours_in(space, [row["unit_id"]], [(row["joined_at_utc"], row["ended_at_utc"])])
 
 
 def _visits(workspace: Workspace, plan: SitePlan, source: str, day: str) -> pa.Table:
