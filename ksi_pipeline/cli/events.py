@@ -1,4 +1,4 @@
-"""`ksi events`: tracklet points to visits, line crossings and occupancy, without a lake."""
+"""`ksi events`: tracklet points to visits, crossings, occupancy and queues, without a lake."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,8 +8,10 @@ import typer
 from rich.table import Table
 
 from ksi_pipeline.cli.console import AsJson, err, errors_as_messages, out, print_json, progress_bar
-from ksi_pipeline.defs.steps.files import count_file
+from ksi_pipeline.defs.steps.files import OF_FILE, count_file
 from ksi_pipeline.defs.steps.site_counts import SiteCounts
+
+_QUEUE = ("joins", "served", "abandoned", "balked", "unknown")
 
 
 def events(
@@ -20,10 +22,10 @@ def events(
     space: Annotated[
         list[Path], typer.Option(help="Space file of the site; one for each site in the points.")
     ],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the three Parquet files.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the Parquet files.")],
     as_json: AsJson = False,
 ) -> None:
-    """Count visits, line crossings and occupancy of one file of tracklet points."""
+    """Count visits, line crossings, occupancy and queues of one file of tracklet points."""
     with errors_as_messages(), progress_bar("events") as progress:
         counts = count_file(
             points,
@@ -37,7 +39,7 @@ def events(
         return
     for site in counts:
         _show(site)
-    out.print(f"visits, line_crossings and zone_occupancy are in {out_dir}.", markup=False)
+    out.print(f"{', '.join(OF_FILE[:-1])} and {OF_FILE[-1]} are in {out_dir}.", markup=False)
 
 
 def _show(site: SiteCounts) -> None:
@@ -47,7 +49,10 @@ def _show(site: SiteCounts) -> None:
     lines = Table("line", "in", "out", title=f"Lines of {site.site_id}")
     for row in site.lines:
         lines.add_row(row["line_id"], *_figures(row, "in", "out"))
-    for table in (zones, lines):
+    queues = Table("queue", *_QUEUE, title=f"Queues of {site.site_id}")
+    for row in site.queues:
+        queues.add_row(row["zone_id"], *_figures(row, *_QUEUE))
+    for table in (zones, lines, queues):
         if table.row_count:
             out.print(table)
     for row in (*site.zones, *site.lines):

@@ -27,7 +27,7 @@ from ksi_pipeline.core.roles import (
     visits_to,
 )
 from ksi_pipeline.core.schemas import QUEUE_EVENTS
-from ksi_pipeline.core.walks import IntArray, encoded, ordered, ranks_of, table_of, taken
+from ksi_pipeline.core.walks import IntArray, encoded, ranks_of, table_of, taken
 
 QUEUE_RULE_VERSION = 1
 
@@ -87,7 +87,7 @@ def queue_events(visits: pa.Table, plan: SitePlan) -> pa.Table:
     zone = ranks_of(zones.dictionary.to_pylist())[zones.indices.to_numpy()]
     tracklets = encoded(columns["tracklet_id"])
     tracklet = ranks_of(tracklets.dictionary.to_pylist())[tracklets.indices.to_numpy()]
-    order = ordered((zone, begin), (tracklet, end))
+    order = np.lexsort((end, tracklet, begin, zone))
     return table_of(columns, QUEUE_EVENTS).take(pa.array(order))
 
 

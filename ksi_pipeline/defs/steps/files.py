@@ -13,7 +13,9 @@ import pyarrow as pa
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events
 from ksi_pipeline.core.occupancy import zone_occupancy
+from ksi_pipeline.core.queues import queue_events
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.core.staff import tracklet_staff, zone_staffing
 from ksi_pipeline.core.streams import CountedPart, RowError, Unsorted, count_part, joined_up
 from ksi_pipeline.defs.steps.counting import count_sites, of_sites
 from ksi_pipeline.defs.steps.site_counts import SiteCounts, Tally, Watched
@@ -22,7 +24,14 @@ from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.files import ParquetStreams
 from ksi_pipeline.store.points import Part, PointsFile
 
-OF_FILE = ("visits", "line_crossings", "zone_occupancy")
+OF_FILE = (
+    "visits",
+    "line_crossings",
+    "zone_occupancy",
+    "queue_events",
+    "tracklet_staff",
+    "zone_staffing",
+)
 
 
 def count_file(
@@ -34,11 +43,11 @@ def count_file(
     notice: Callable[[str], None] = lambda _text: None,
     threads: int | None = None,
 ) -> list[SiteCounts]:
-    """Count a file and write visits, line_crossings and zone_occupancy as Parquet.
+    """Count a file and write what OF_FILE names as Parquet.
 
     The file may be larger than memory. Rows sorted by site_id, camera_id, tracklet_id and ts_utc
     are counted as they are read; others are sorted into a copy in `out_dir` first, and `notice`
-    says so. The three files appear when all is counted, and hold the same rows in the same order
+    says so. The files appear when all is counted, and hold the same rows in the same order
     whatever the order and the row groups of the input.
 
     Args:
@@ -144,10 +153,17 @@ class _Sites:
     def _finish(self, sites: Set[str]) -> None:
         for site_id in sorted(sites):
             space, tally = self._spaces[site_id], self._tallies.pop(site_id)
-            if tally.visits:
-                minutes = zone_occupancy(pa.concat_tables(tally.visits), space.file.site.zone_info)
-                self._streams.write("zone_occupancy", minutes)
-            self._counts[site_id] = tally.counts(space, self._watched.cameras(site_id))
+            plan, visits = space.plan(), tally.all_visits()
+            staff = tracklet_staff(visits, plan)
+            queues = queue_events(visits, plan)
+            for name, rows in (
+                ("zone_occupancy", zone_occupancy(visits, plan.zone_info)),
+                ("queue_events", queues),
+                ("tracklet_staff", staff),
+                ("zone_staffing", zone_staffing(visits, staff, plan)),
+            ):
+                self._streams.write(name, rows)
+            self._counts[site_id] = tally.counts(space, self._watched.cameras(site_id), queues)
 
 
 def _ahead(

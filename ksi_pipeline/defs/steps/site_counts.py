@@ -1,6 +1,6 @@
 """Counts of one site for people: what was counted, and why where nothing was."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ksi_pipeline.core.schemas import VISITS
 from ksi_pipeline.core.walks import encoded
 from ksi_pipeline.space.load import Space
 
@@ -28,11 +29,14 @@ class SiteCounts:
         zones: for each zone its zone_id, visits, tracklets, dwell_s and reason; the figures are
             None, never 0, where no camera watched, and reason says why.
         lines: for each line its line_id, in, out and reason.
+        queues: for each queue zone with events its zone_id, joins, served, abandoned, balked and
+            unknown.
     """
 
     site_id: str
     zones: list[dict[str, Any]]
     lines: list[dict[str, Any]]
+    queues: list[dict[str, Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,15 +54,20 @@ class Tally:
             line_id, way = lines.dictionary[code // 2].as_py(), ways.dictionary[code % 2].as_py()
             self.crossings[line_id, way] += int(count)
 
-    def counts(self, space: Space, cameras: dict[str, Span | None]) -> SiteCounts:
+    def all_visits(self) -> pa.Table:
+        """Give all visits so far as one table."""
+        return pa.concat_tables([VISITS.empty_table(), *self.visits])
+
+    def counts(self, space: Space, cameras: dict[str, Span | None], queues: pa.Table) -> SiteCounts:
         """Sum up.
 
         Args:
             space: the site's space file.
             cameras: as Watched gives them.
+            queues: schema QUEUE_EVENTS.
         """
         plan = space.plan()
-        figures = _by_zone(pa.concat_tables(self.visits)) if self.visits else {}
+        figures = _by_zone(self.all_visits())
         zones, lines = [], []
         for zone_id in dict.fromkeys(zone.zone_id for zone in plan.zones):
             spans = [(z.valid_from, z.valid_to) for z in plan.zones if z.zone_id == zone_id]
@@ -73,7 +82,7 @@ class Tally:
             reason = _unwatched(space, line_id, spans, cameras)
             ways = {way: None if reason else self.crossings[line_id, way] for way in ("in", "out")}
             lines.append({"line_id": line_id, **ways, "reason": reason})
-        return SiteCounts(space.site_id, zones, lines)
+        return SiteCounts(space.site_id, zones, lines, _by_queue(queues))
 
 
 class Watched:
@@ -140,6 +149,15 @@ def _by_zone(visits: pa.Table) -> dict[str, tuple[int, int, float]]:
         zone_id: (int(count[i]), int(distinct[i]), round(int(dwell[i]) / 1e6, 3))
         for i, zone_id in enumerate(zones.dictionary.to_pylist())
     }
+
+
+def _by_queue(queues: pa.Table) -> list[dict[str, Any]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in queues.select(["zone_id", "outcome", "is_join"]).to_pylist():
+        found[row["zone_id"]][row["outcome"] or "unknown"] += 1
+        found[row["zone_id"]]["joins"] += row["is_join"] is True
+    names = ("joins", "served", "abandoned", "balked", "unknown")
+    return [{"zone_id": i, **{name: found[i][name] for name in names}} for i in sorted(found)]
 
 
 def _unwatched(
