@@ -12,6 +12,7 @@ Instants are rounded to microseconds; dwell and occupancy are sums of the rounde
 person-seconds of the minutes add up to the dwell of the visits.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,17 @@ class Events:
     line_crossings: pa.Table
 
     @classmethod
-    def none(cls) -> "Events":
-        """Give no events."""
-        return cls(DATASETS["visits"].empty_table(), DATASETS["line_crossings"].empty_table())
+    def joined(cls, parts: Iterable["Events"]) -> "Events":
+        """Give events one after the other; none of none."""
+        listed = list(parts)
+        return cls(
+            *(
+                pa.concat_tables(
+                    [DATASETS[name].empty_table(), *(getattr(e, name) for e in listed)]
+                )
+                for name in ("visits", "line_crossings")
+            )
+        )
 
 
 def count_events(points: pa.Table, plan: SitePlan) -> Events:

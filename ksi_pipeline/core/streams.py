@@ -53,33 +53,43 @@ class CountedPart:
         head: points of its first tracklet.
         events: of the tracklets between.
         tail: points of its last tracklet; empty when the part holds one only.
+        tail_row: place of the tail's first row in the stream.
     """
 
     row: int
     head: pa.Table
     events: Events
     tail: pa.Table
+    tail_row: int
 
 
-def count_part(points: pa.Table, row: int, count: Count) -> CountedPart:
+def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPart:
     """Check one part and count the tracklets that begin and end in it.
 
     Args:
-        points: columns of TRACKLET_POINTS, at least one row.
-        row: place of its first row in the stream.
+        pieces: columns of TRACKLET_POINTS, one after the other, so that no more of the part than
+            one piece need be in memory; none of them is empty.
+        row: place of the first row in the stream.
         count: counts whole tracklets.
 
     Raises:
         Unsorted: rows that do not rise by site, camera, tracklet and instant.
         RowError: E_REPEATED_SAMPLE, E_NOT_FINITE, or what `count` says of a row.
     """
-    head, tail = _checked(points, row)
-    whole = points.slice(head, points.num_rows - head - tail)
+    found = list(_sequence(_counted(pieces, row, count)))
+    between = [
+        _count(item.points, item.row, count) if isinstance(item, _Across) else item
+        for item in found[1:-1]
+    ]
+    head, tail = found[0], found[-1]
+    assert isinstance(head, _Across)
+    assert isinstance(tail, _Across)
     return CountedPart(
         row=row,
-        head=points.slice(0, head),
-        events=_count(whole, row + head, count),
-        tail=points.slice(points.num_rows - tail),
+        head=head.points,
+        events=Events.joined(between),
+        tail=tail.points if len(found) > 1 else tail.points.slice(0, 0),
+        tail_row=tail.row,
     )
 
 
@@ -90,24 +100,55 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
         Unsorted: a part that comes before the one before it.
         RowError: as in count_part.
     """
+    for item in _sequence(parts):
+        yield _count(item.points, item.row, count) if isinstance(item, _Across) else item
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Across:
+    """A whole tracklet that lies across borders of parts, or could."""
+
+    row: int
+    points: pa.Table
+
+
+def _sequence(parts: Iterable[CountedPart]) -> Iterator[_Across | Events]:
+    """Give what lies across borders and what lies between; the first and the last lie across."""
     carried: list[pa.Table] = []
     begun = 0
     for part in parts:
         if carried:
             _check_border(carried[-1], part)
             if not _is_same_tracklet(carried[-1], part.head):
-                yield _count(pa.concat_tables(carried), begun, count)
+                yield _Across(begun, pa.concat_tables(carried))
                 carried = []
         begun = begun if carried else part.row
         carried.append(part.head)
         if part.tail.num_rows:
-            yield _count(pa.concat_tables(carried), begun, count)
+            yield _Across(begun, pa.concat_tables(carried))
             yield part.events
-            # A copy: a slice would keep the whole part in memory.
-            carried = [part.tail.take(pa.array(range(part.tail.num_rows)))]
-            begun = part.row + part.head.num_rows
+            carried, begun = [part.tail], part.tail_row
     if carried:
-        yield _count(pa.concat_tables(carried), begun, count)
+        yield _Across(begun, pa.concat_tables(carried))
+
+
+def _counted(pieces: Iterable[pa.Table], row: int, count: Count) -> Iterator[CountedPart]:
+    for points in pieces:
+        head, tail = _checked(points, row)
+        whole = points.slice(head, points.num_rows - head - tail)
+        yield CountedPart(
+            row=row,
+            head=_copied(points.slice(0, head)),
+            events=_count(whole, row + head, count),
+            tail=_copied(points.slice(points.num_rows - tail)),
+            tail_row=row + points.num_rows - tail,
+        )
+        row += points.num_rows
+
+
+def _copied(points: pa.Table) -> pa.Table:
+    """A copy: a slice would keep the whole part in memory."""
+    return points.take(pa.array(np.arange(points.num_rows)))
 
 
 def _count(points: pa.Table, row: int, count: Count) -> Events:

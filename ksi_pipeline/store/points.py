@@ -2,6 +2,7 @@
 
 import bisect
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,13 +14,14 @@ from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.streams import KEYS, RowError
 from ksi_pipeline.store.files import readable, require_columns
 
-PART_ROWS = 1 << 20
+PART_ROWS = 1 << 21
+PIECE_ROWS = 1 << 18
 _COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
 _SORT_MEMORY = "300MB"
 # Where a row of a sorted copy came from.
 _ROW = "file_row_number"
 
-Part = Callable[[], pa.Table]
+Part = Callable[[], Iterator[pa.Table]]
 
 
 class PointsFile:
@@ -58,35 +60,29 @@ class PointsFile:
             )
 
     def parts(self) -> Iterator[tuple[int, Part]]:
-        """Yield (first row, a function that reads the part) in the order of rows.
+        """Yield (first row, a function that reads the part in pieces) in the order of rows.
 
-        Row groups are read apart, in any thread; those larger than PART_ROWS come in pieces.
+        Row groups are read apart, in any thread. A large one is read here and handed out piece by
+        piece, so that others can count while it is read.
         """
         for group, (first, count) in enumerate(zip(self._firsts, self._counts, strict=True)):
             if count > PART_ROWS:
-                yield from self._pieces(group, first)
+                for row, piece in self._pieces(group, first):
+                    yield row, partial(iter, [piece])
             elif count:
-                yield first, self._reader(group)
+                yield first, partial(self._tables, group, first)
 
-    def _reader(self, group: int) -> Part:
-        def read() -> pa.Table:
-            with readable(self.path):
-                file = pq.ParquetFile(self.path, read_dictionary=list(KEYS))
-                return self._filled(
-                    file.read_row_group(group, columns=list(_COUNTED), use_threads=False),
-                    self._firsts[group],
-                )
+    def _tables(self, group: int, first: int) -> Iterator[pa.Table]:
+        for _row, piece in self._pieces(group, first):
+            yield piece
 
-        return read
-
-    def _pieces(self, group: int, first: int) -> Iterator[tuple[int, Part]]:
+    def _pieces(self, group: int, first: int) -> Iterator[tuple[int, pa.Table]]:
         with readable(self.path):
             file = pq.ParquetFile(self.path, read_dictionary=list(KEYS))
             for batch in file.iter_batches(
-                PART_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
+                PIECE_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
             ):
-                piece, row = pa.Table.from_batches([batch]), first
-                yield row, lambda piece=piece, row=row: self._filled(piece, row)  # type: ignore[misc]
+                yield first, self._filled(pa.Table.from_batches([batch]), first)
                 first += batch.num_rows
 
     def _filled(self, table: pa.Table, first: int) -> pa.Table:
@@ -127,7 +123,7 @@ class PointsFile:
                 connection.execute(
                     f"copy (select {columns} from read_parquet(?, file_row_number = true) "
                     f"order by {order}) to '{_quoted(path)}' "
-                    f"(format parquet, compression zstd, row_group_size {PART_ROWS})",
+                    f"(format parquet, compression zstd, row_group_size {PIECE_ROWS})",
                     [str(self.path)],
                 )
         except duckdb.Error as error:

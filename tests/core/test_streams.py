@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.events import count_events
+from ksi_pipeline.core.events import Events, count_events
 from ksi_pipeline.core.streams import RowError, Unsorted, count_part, joined_up
 
 from .test_equals_oracle import START, sites
@@ -21,16 +21,11 @@ ORDER = [(name, "ascending") for name in ("site_id", "camera_id", "tracklet_id",
 def in_parts(table: pa.Table, cuts: list[int], count):
     borders = sorted({0, table.num_rows, *(cut % (table.num_rows + 1) for cut in cuts)})
     parts = [
-        count_part(table.slice(low, high - low), low, count)
+        count_part([table.slice(low, high - low)], low, count)
         for low, high in zip(borders, borders[1:], strict=False)
     ]
-    events = list(joined_up(parts, count))
-    return (
-        pa.concat_tables([count(table.slice(0, 0)).visits, *(e.visits for e in events)]),
-        pa.concat_tables(
-            [count(table.slice(0, 0)).line_crossings, *(e.line_crossings for e in events)]
-        ),
-    )
+    found = Events.joined(joined_up(parts, count))
+    return found.visits, found.line_crossings
 
 
 @settings(max_examples=200, deadline=None)
@@ -54,6 +49,24 @@ def test_every_row_a_part_of_its_own_changes_nothing(site):
     assert in_parts(table, cuts, count) == (whole.visits, whole.line_crossings)
 
 
+@settings(max_examples=100, deadline=None)
+@given(sites(), st.lists(st.integers(0, 200), max_size=9), st.integers(1, 9))
+def test_reading_parts_in_pieces_changes_nothing(site, cuts, size):
+    table, plan = site
+    table = table.sort_by(ORDER)
+    count = partial(count_events, plan=plan)
+    whole = count(table)
+    borders = sorted({0, table.num_rows, *(cut % (table.num_rows + 1) for cut in cuts)})
+    parts = [
+        count_part(
+            (table.slice(i, min(size, high - i)) for i in range(low, high, size)), low, count
+        )
+        for low, high in zip(borders, borders[1:], strict=False)
+    ]
+    found = Events.joined(joined_up(parts, count))
+    assert (found.visits, found.line_crossings) == (whole.visits, whole.line_crossings)
+
+
 def points(*rows: tuple[str, str, float, float]) -> pa.Table:
     """Rows of (camera, tracklet, second, x)."""
     from ksi_pipeline.core.schemas import DATASETS
@@ -75,9 +88,7 @@ def points(*rows: tuple[str, str, float, float]) -> pa.Table:
 
 
 def no_events(table: pa.Table):
-    from ksi_pipeline.core.events import Events
-
-    return Events.none()
+    return Events.joined([])
 
 
 GOOD = [("cam-1", "a", 0, 1.0), ("cam-1", "a", 1, 1.0), ("cam-1", "b", 0, 1.0)]

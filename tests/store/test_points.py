@@ -93,8 +93,10 @@ def test_any_number_of_threads_gives_the_same_files(whole, spaces, tmp_path, thr
     assert files == whole
 
 
-def test_a_row_group_larger_than_a_part_is_read_in_pieces(whole, spaces, tmp_path, monkeypatch):
-    monkeypatch.setattr(points_room, "PART_ROWS", 33)
+@pytest.mark.parametrize("part_rows", [33, 1 << 21])
+def test_a_large_row_group_is_read_in_pieces(whole, spaces, tmp_path, monkeypatch, part_rows):
+    monkeypatch.setattr(points_room, "PART_ROWS", part_rows)
+    monkeypatch.setattr(points_room, "PIECE_ROWS", 17)
     assert written(walks(), spaces, tmp_path / "pieces") == whole
 
 

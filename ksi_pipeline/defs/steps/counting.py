@@ -50,7 +50,7 @@ def count_sites(points: pa.Table, spaces: Mapping[str, Space]) -> Events:
         RowError: E_UNKNOWN_SITE, a site without a space file.
         ContractError: as in count_points.
     """
-    counted = [Events.none()]
+    counted: list[Events] = []
     begin = 0
     for site_id, of_site in of_sites(points):
         if site_id not in spaces:
@@ -62,10 +62,7 @@ def count_sites(points: pa.Table, spaces: Mapping[str, Space]) -> Events:
             )
         counted.append(count_points(of_site, spaces[site_id]))
         begin += of_site.num_rows
-    return Events(
-        pa.concat_tables([part.visits for part in counted]),
-        pa.concat_tables([part.line_crossings for part in counted]),
-    )
+    return Events.joined(counted)
 
 
 def of_sites(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
