@@ -76,21 +76,29 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
         Unsorted: rows that do not rise by site, camera, tracklet and instant.
         RowError: E_REPEATED_SAMPLE, E_NOT_FINITE, or what `count` says of a row.
     """
-    found = list(_sequence(_counted(pieces, row, count)))
-    between = [
-        _count(item.points, item.row, count) if isinstance(item, _Across) else item
-        for item in found[1:-1]
-    ]
-    head, tail = found[0], found[-1]
-    assert isinstance(head, _Across)
-    assert isinstance(tail, _Across)
-    return CountedPart(
-        row=row,
-        head=head.points,
-        events=Events.joined(between),
-        tail=tail.points if len(found) > 1 else tail.points.slice(0, 0),
-        tail_row=tail.row,
-    )
+    head: pa.Table | None = None
+    begun = row
+    events: list[Events] = []
+    carried: pa.Table | None = None
+    for piece in pieces:
+        points = piece if carried is None else _in_one(carried, piece)
+        first, last = _checked(points, row)
+        if last == 0:
+            carried = points
+            continue
+        if head is None:
+            head, start = _copied(points.slice(0, first)), first
+        else:
+            start = 0
+        end = points.num_rows - last
+        events.append(_count(points.slice(start, end - start), row + start, count))
+        carried = _copied(points.slice(end))
+        row += end
+    if carried is None:
+        raise ValueError("a part of a stream has no rows")
+    if head is None:
+        return CountedPart(begun, carried, Events.joined(events), carried.slice(0, 0), row)
+    return CountedPart(begun, head, Events.joined(events), carried, row)
 
 
 def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
@@ -100,50 +108,27 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
         Unsorted: a part that comes before the one before it.
         RowError: as in count_part.
     """
-    for item in _sequence(parts):
-        yield _count(item.points, item.row, count) if isinstance(item, _Across) else item
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Across:
-    """A whole tracklet that lies across borders of parts, or could."""
-
-    row: int
-    points: pa.Table
-
-
-def _sequence(parts: Iterable[CountedPart]) -> Iterator[_Across | Events]:
-    """Give what lies across borders and what lies between; the first and the last lie across."""
     carried: list[pa.Table] = []
     begun = 0
     for part in parts:
         if carried:
             _check_border(carried[-1], part)
             if not _is_same_tracklet(carried[-1], part.head):
-                yield _Across(begun, pa.concat_tables(carried))
+                yield _count(_in_one(*carried), begun, count)
                 carried = []
         begun = begun if carried else part.row
         carried.append(part.head)
         if part.tail.num_rows:
-            yield _Across(begun, pa.concat_tables(carried))
+            yield _count(_in_one(*carried), begun, count)
             yield part.events
             carried, begun = [part.tail], part.tail_row
     if carried:
-        yield _Across(begun, pa.concat_tables(carried))
+        yield _count(_in_one(*carried), begun, count)
 
 
-def _counted(pieces: Iterable[pa.Table], row: int, count: Count) -> Iterator[CountedPart]:
-    for points in pieces:
-        head, tail = _checked(points, row)
-        whole = points.slice(head, points.num_rows - head - tail)
-        yield CountedPart(
-            row=row,
-            head=_copied(points.slice(0, head)),
-            events=_count(whole, row + head, count),
-            tail=_copied(points.slice(points.num_rows - tail)),
-            tail_row=row + points.num_rows - tail,
-        )
-        row += points.num_rows
+def _in_one(*tables: pa.Table) -> pa.Table:
+    """One table of one chunk, so that its columns are arrays as they are."""
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _copied(points: pa.Table) -> pa.Table:

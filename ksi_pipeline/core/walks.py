@@ -92,10 +92,11 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """Give strings, plain or dictionary-encoded, as one dictionary array with 32-bit indices."""
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
-    column = column.unify_dictionaries()
+    if column.num_chunks == 1:
+        return column.chunk(0)
     if column.num_chunks == 0:
         return pa.array([], column.type)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return column.unify_dictionaries().combine_chunks()
 
 
 def names_of(tracklets: pa.DictionaryArray) -> Names:

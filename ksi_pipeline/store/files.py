@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ContractError
 
-ROW_GROUP = 1 << 17
+ROW_GROUP = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ksi_pipeline.store.files import readable, require_columns
 
 PART_ROWS = 1 << 21
 PIECE_ROWS = 1 << 18
+_READ_BYTES = 1 << 20
 _COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
 _SORT_MEMORY = "300MB"
 # Where a row of a sorted copy came from.
@@ -78,7 +79,12 @@ class PointsFile:
 
     def _pieces(self, group: int, first: int) -> Iterator[tuple[int, pa.Table]]:
         with readable(self.path):
-            file = pq.ParquetFile(self.path, read_dictionary=list(KEYS))
+            file = pq.ParquetFile(
+                self.path,
+                read_dictionary=list(KEYS),
+                pre_buffer=False,
+                buffer_size=_READ_BYTES,
+            )
             for batch in file.iter_batches(
                 PIECE_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
             ):
@@ -123,7 +129,7 @@ class PointsFile:
                 connection.execute(
                     f"copy (select {columns} from read_parquet(?, file_row_number = true) "
                     f"order by {order}) to '{_quoted(path)}' "
-                    f"(format parquet, compression zstd, row_group_size {PIECE_ROWS})",
+                    f"(format parquet, compression zstd, row_group_size {1 << 18})",
                     [str(self.path)],
                 )
         except duckdb.Error as error:

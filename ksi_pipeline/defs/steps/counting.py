@@ -1,6 +1,6 @@
 """Counting points against space files whose cameras change over time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -8,9 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.events import Events, count_events
+from ksi_pipeline.core.plan import SitePlan
 from ksi_pipeline.core.streams import RowError
 from ksi_pipeline.core.walks import encoded
 from ksi_pipeline.space.load import Space
+
+# Plans that hold one after the other, see Space.plans.
+Plans = Sequence[tuple[datetime | None, datetime | None, SitePlan]]
 
 
 def count_points(points: pa.Table, space: Space) -> Events:
@@ -24,7 +28,40 @@ def count_points(points: pa.Table, space: Space) -> Events:
     Raises:
         ContractError: the points cannot be counted, see core.events.count_events.
     """
-    parts = [count_events(_between(points, start, end), plan) for start, end, plan in space.plans()]
+    return _count_by(points, space.plans())
+
+
+def count_sites(points: pa.Table, plans: Mapping[str, Plans]) -> Events:
+    """Count whole tracklets of many sites, each by its own plans.
+
+    Args:
+        points: sorted by site.
+        plans: by site id.
+
+    Returns:
+        Events of one site after the other.
+
+    Raises:
+        RowError: E_UNKNOWN_SITE, a site without plans.
+        ContractError: as in count_points.
+    """
+    counted: list[Events] = []
+    begin = 0
+    for site_id, of_site in of_sites(points):
+        if site_id not in plans:
+            raise RowError(
+                f"Site {site_id!r} has no space file, so its points cannot be counted. Give the "
+                f"space files of all sites; these are of {', '.join(sorted(plans))}.",
+                code="E_UNKNOWN_SITE",
+                row=begin,
+            )
+        counted.append(_count_by(of_site, plans[site_id]))
+        begin += of_site.num_rows
+    return Events.joined(counted)
+
+
+def _count_by(points: pa.Table, plans: Plans) -> Events:
+    parts = [count_events(_between(points, start, end), plan) for start, end, plan in plans]
     if len(parts) == 1:
         return parts[0]
     places = _places(points)
@@ -34,35 +71,6 @@ def count_points(points: pa.Table, space: Space) -> Events:
             [part.line_crossings for part in parts], places, "at_utc", "line_id"
         ),
     )
-
-
-def count_sites(points: pa.Table, spaces: Mapping[str, Space]) -> Events:
-    """Count whole tracklets of many sites, each by its own space file.
-
-    Args:
-        points: sorted by site.
-        spaces: by site id.
-
-    Returns:
-        Events of one site after the other.
-
-    Raises:
-        RowError: E_UNKNOWN_SITE, a site without a space file.
-        ContractError: as in count_points.
-    """
-    counted: list[Events] = []
-    begin = 0
-    for site_id, of_site in of_sites(points):
-        if site_id not in spaces:
-            raise RowError(
-                f"Site {site_id!r} has no space file, so its points cannot be counted. Give the "
-                f"space files of all sites; these are of {', '.join(sorted(spaces))}.",
-                code="E_UNKNOWN_SITE",
-                row=begin,
-            )
-        counted.append(count_points(of_site, spaces[site_id]))
-        begin += of_site.num_rows
-    return Events.joined(counted)
 
 
 def of_sites(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

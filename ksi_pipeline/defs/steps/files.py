@@ -92,11 +92,11 @@ def count_file(
 def _count(
     file: PointsFile, spaces: Mapping[str, Space], out_dir: Path, progress: Progress, threads: int
 ) -> list[SiteCounts]:
-    watched = Watched()
+    watched, plans = Watched(), {site_id: space.plans() for site_id, space in spaces.items()}
 
     def count_whole(points: pa.Table) -> Events:
         watched.note(points)
-        return count_sites(points, spaces)
+        return count_sites(points, plans)
 
     def read_and_count(row: int, read: Part) -> CountedPart:
         part = count_part(read(), row, count_whole)
