@@ -52,6 +52,8 @@ def queue_events(visits: pa.Table, plan: SitePlan) -> pa.Table:
         sees the queue together with a service zone. `is_join` says whether the tracklet queued:
         served after `join_s`, or there for `abandon_s`; null where that is not known.
     """
+    if not any(zone.role == "queue" for zone in plan.zones):
+        return QUEUE_EVENTS.empty_table()
     waits = _waits(visits, plan)
     rules = plan.queue_rules
     hand_over, abandon, join = (

@@ -73,6 +73,8 @@ def zone_staffing(
         camera sees them together with a zone of role staff: elsewhere staff cannot be told from
         customers, and uncovered time would say nothing. No rows at all without a staff rule.
     """
+    if plan.staff_rule is None:
+        return ZONE_STAFFING.empty_table()
     rows = np.flatnonzero(_is_staffed(visits, plan))
     begin, left = instants(visits, "entered_at_utc")[rows], instants(visits, "left_at_utc")[rows]
     if window is not None:
@@ -119,7 +121,7 @@ def _is_staffed(visits: pa.Table, plan: SitePlan) -> BoolArray:
     judged = {
         zone.zone_id
         for zone in plan.zones
-        if plan.staff_rule and any(seen_together(plan, zone.zone_id, i) for i in staff_ids)
+        if any(seen_together(plan, zone.zone_id, i) for i in staff_ids)
     }
     is_judged: BoolArray = pc.is_in(
         visits["zone_id"], pa.array(sorted(judged), pa.string())

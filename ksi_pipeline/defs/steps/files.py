@@ -163,7 +163,9 @@ class _Sites:
                 ("zone_staffing", zone_staffing(visits, staff, plan)),
             ):
                 self._streams.write(name, rows)
-            self._counts[site_id] = tally.counts(space, self._watched.cameras(site_id), queues)
+            self._counts[site_id] = tally.counts(
+                space, self._watched.cameras(site_id), visits, queues
+            )
 
 
 def _ahead(

@@ -55,19 +55,26 @@ class Tally:
             self.crossings[line_id, way] += int(count)
 
     def all_visits(self) -> pa.Table:
-        """Give all visits so far as one table."""
-        return pa.concat_tables([VISITS.empty_table(), *self.visits])
+        """Give all visits so far as one table, with dictionary-encoded strings: read often."""
+        visits = pa.concat_tables([VISITS.empty_table(), *self.visits]).combine_chunks()
+        for i, column in enumerate(visits.schema):
+            if pa.types.is_string(column.type):
+                visits = visits.set_column(i, column.name, encoded(visits[column.name]))
+        return visits
 
-    def counts(self, space: Space, cameras: dict[str, Span | None], queues: pa.Table) -> SiteCounts:
+    def counts(
+        self, space: Space, cameras: dict[str, Span | None], visits: pa.Table, queues: pa.Table
+    ) -> SiteCounts:
         """Sum up.
 
         Args:
             space: the site's space file.
             cameras: as Watched gives them.
+            visits: schema VISITS, strings dictionary-encoded or not.
             queues: schema QUEUE_EVENTS.
         """
         plan = space.plan()
-        figures = _by_zone(self.all_visits())
+        figures = _by_zone(visits)
         zones, lines = [], []
         for zone_id in dict.fromkeys(zone.zone_id for zone in plan.zones):
             spans = [(z.valid_from, z.valid_to) for z in plan.zones if z.zone_id == zone_id]
