@@ -214,4 +214,23 @@ QUARANTINE = _schema(
     raw_value_=_STR,
     first_seen_utc=UTC_US,
 )
-LEDGER_VIEWS: dict[str, pa.Schema] = {"affected_hours": AFFECTED_HOURS, "quarantine": QUARANTINE}
+COUNT_VERSIONS = _schema(
+    site_id=_STR,
+    day=pa.date32(),
+    count_version=_STR,
+    is_current=_BOOL,
+    rule_version=_INT,
+    space_version=_STR,
+    points_version=_STR,
+    visit_rows=_INT,
+    crossing_rows=_INT,
+    visits_path_=_STR,
+    line_crossings_path_=_STR,
+)
+COUNT_RECIPES = _schema(count_version=_STR, counted_with=_STR)
+LEDGER_VIEWS: dict[str, pa.Schema] = {
+    "affected_hours": AFFECTED_HOURS,
+    "quarantine": QUARANTINE,
+    "count_versions": COUNT_VERSIONS,
+    "count_recipes": COUNT_RECIPES,
+}

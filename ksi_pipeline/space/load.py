@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -32,11 +32,13 @@ class Space:
 
     Attributes:
         version: sha256 of the file's bytes, 12 hex digits.
+        content: the file's bytes.
     """
 
     name: str
     version: str
     file: SpaceFile
+    content: bytes = field(repr=False)
 
     @property
     def site_id(self) -> str:
@@ -159,7 +161,7 @@ def load_space(path: FilePath) -> Space:
     wrong = list(findings(file))
     if wrong:
         raise _refused(path.name, wrong, data, lines)
-    return Space(path.name, hashlib.sha256(content).hexdigest()[:12], file)
+    return Space(path.name, hashlib.sha256(content).hexdigest()[:12], file, content)
 
 
 def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:

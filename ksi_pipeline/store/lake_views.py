@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS, LEDGER_VIEWS
 from ksi_pipeline.core.schemas import QUARANTINE as QUARANTINE_SCHEMA
+from ksi_pipeline.store.count_versions import recipes_table, versions_table
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import AFFECTED_HOURS as AFFECTED_TABLE
 from ksi_pipeline.store.tables import QUARANTINE
@@ -88,6 +89,8 @@ def register_lake(store: Store, *, up_to_seq: int, all_hours: bool, memory_limit
             paths = [store.absolute(row) for row in store.ledger.live_files(dataset)]
             _point(connection, dataset, schema, paths)
         _ledger_table(connection, "quarantine", _quarantine(store))
+        _ledger_table(connection, "count_versions", versions_table(store.ledger))
+        _ledger_table(connection, "count_recipes", recipes_table(store.ledger))
         affected = _every_hour(store) if all_hours else _pending_hours(store, up_to_seq)
         _ledger_table(connection, "affected_hours", affected)
         count = connection.execute(

@@ -5,6 +5,7 @@ connectors.yaml                       the user's connectors
 chunks/<site>/<camera>/<start>.mp4    video that cameras leave
 deliveries/<site>/<camera>/<start>/   tracklets counted beside the camera, as Parquet
 raw/tickets/<connector>/<day>/        answers exactly as a feed sent them, gzip
+raw/spaces/<site>/<version>.yaml      every version of a space file that was counted with
 lake/<dataset>/...                    immutable Parquet; the ledger says which files count
 ledger.sqlite                         what was seen, done and published
 warehouse/build.duckdb                private to the build
@@ -47,6 +48,11 @@ class DataHome:
     def raw_tickets(self) -> Path:
         """Immutable answers of ticket feeds."""
         return self.root / "raw" / "tickets"
+
+    @property
+    def raw_spaces(self) -> Path:
+        """Every version of a space file that days were counted with."""
+        return self.root / "raw" / "spaces"
 
     @property
     def lake(self) -> Path:

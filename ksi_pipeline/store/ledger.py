@@ -74,6 +74,11 @@ class Ledger:
         )
         return [row["step"] for row in rows]
 
+    def inputs_by_step(self, prefix: str) -> dict[str, str]:
+        """Give the hash of the inputs of every step done whose name begins with a prefix."""
+        begins = STEPS.c.step.startswith(prefix, autoescape=True)
+        return {row["step"]: row["inputs_hash"] for row in self.rows(select(STEPS).where(begins))}
+
     def unparsed_fetches(self) -> list[Row]:
         """Give the answers that are stored and not yet parsed, in the order they came."""
         query = select(FETCHES).where(~FETCHES.c.is_parsed)

@@ -13,13 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.store.count_versions import CountedDay, write_counted
 from ksi_pipeline.store.files import WrittenFile, write_parquet
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Ledger, Row
@@ -66,6 +67,7 @@ class Change:
     withdrawn_chunks: list[str] = field(default_factory=list)
     steps: dict[str, str] = field(default_factory=dict)
     dropped_steps: list[str] = field(default_factory=list)
+    counted: list[CountedDay] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -106,6 +108,19 @@ class Store:
         """
         files = self.ledger.live_files(dataset, source=source, prefix=prefix, partition=partition)
         return self._read(dataset, files, columns)
+
+    def read_retired(self, dataset: str, file_id: int | None) -> pa.Table | None:
+        """Read the rows of one file of the ledger, whether it counts or not.
+
+        Returns:
+            No rows where no file is named; None where somebody deleted the file.
+        """
+        if file_id is None:
+            return DATASETS[dataset].empty_table()
+        files = self.ledger.rows(select(FILES).where(FILES.c.file_id == file_id))
+        if not all(self.absolute(row).exists() for row in files):
+            return None
+        return self._read(dataset, files, None)
 
     def replace(
         self, change: Change, dataset: str, table: pa.Table, *, source: str, partition: str = "all"
@@ -238,3 +253,5 @@ def _write_ledger(connection: Connection, change: Change) -> None:
         )
     if change.dropped_steps:
         connection.execute(delete(STEPS).where(STEPS.c.step.in_(change.dropped_steps)))
+    for counted in change.counted:
+        write_counted(connection, counted)

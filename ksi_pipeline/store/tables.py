@@ -122,3 +122,33 @@ BUILDS = Table(
     Column("last_seq", Integer, nullable=False),
     Column("content_sha256", String, nullable=False),
 )
+
+# How each site-day was counted: one row for each version, the current one and those before it. A
+# later row is a later count. The files of the current version are those that FILES shows as live.
+COUNT_VERSIONS = Table(
+    "count_versions",
+    METADATA,
+    Column("version_id", Integer, primary_key=True, autoincrement=True),
+    Column("site_id", String, nullable=False),
+    Column("day", String, nullable=False),
+    Column("count_version", String, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("space_version", String, nullable=False),
+    Column("points_version", String, nullable=False),
+    # first instant after all points of the day
+    Column("until_utc", BigInteger, nullable=False),
+    Column("visits_file", Integer),
+    Column("line_crossings_file", Integer),
+    UniqueConstraint("site_id", "day", "count_version"),
+    # SQLite would otherwise give a deleted row's number again, and a later count an earlier number.
+    sqlite_autoincrement=True,
+)
+
+# What a count version stands for; it is the same for most days of a site.
+COUNT_RECIPES = Table(
+    "count_recipes",
+    METADATA,
+    Column("count_version", String, primary_key=True),
+    Column("counted_with", Text, nullable=False),
+)

@@ -84,11 +84,6 @@ def of_sites(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield sites.dictionary[int(codes[begin])].as_py(), rows.slice(begin, end - begin)
 
 
-def plans_version(space: Space) -> list[tuple[str, str, str]]:
-    """Name everything that can change a count of a site."""
-    return [(str(start), str(end), plan.version) for start, end, plan in space.plans()]
-
-
 def _between(points: pa.Table, start: datetime | None, end: datetime | None) -> pa.Table:
     if start is not None:
         points = points.filter(pc.greater_equal(points["ts_utc"], pa.scalar(start)))
