@@ -7,6 +7,7 @@ import typer
 from ksi_pipeline import __version__
 from ksi_pipeline.cli.demo import demo
 from ksi_pipeline.cli.events import events
+from ksi_pipeline.cli.marts import marts
 from ksi_pipeline.cli.run import run
 from ksi_pipeline.cli.sandbox import sandbox
 from ksi_pipeline.cli.space import space
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(run)
 app.command()(events)
+app.command()(marts)
 app.command()(sandbox)
 app.add_typer(space, name="space", help="The physical space: check a space file.")
 app.add_typer(video, name="video", help="Camera chunks to anonymous tracklets.")

@@ -16,6 +16,7 @@ from dagster_dbt import (
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
 from ksi_pipeline.defs.steps.build import (
+    dbt_arguments,
     dbt_environment,
     dbt_executable,
     mark_built,
@@ -83,10 +84,7 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
             profiles_dir=str(project_dir),
             dbt_executable=dbt_executable(),
         )
-        arguments = ["build", *(["--full-refresh"] if full_refresh else [])]
-        arguments += ["--exclude-resource-type", "unit_test"]
-        final_after_s = int(workspace.final_after.total_seconds())
-        arguments += ["--vars", json.dumps({"final_after_s": final_after_s})]
+        arguments = dbt_arguments(workspace, full_refresh=full_refresh)
         workspace.progress("dbt build", 0.0)
         with dbt_environment(workspace):
             target = workspace.home.build_db.parent / "dbt_target"

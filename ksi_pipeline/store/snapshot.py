@@ -8,6 +8,7 @@ blocks a reader. Snapshots are written in DuckDB's 1.2 format, so that older cli
 import hashlib
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
     _record(store, number, up_to_seq, content)
     _forget_old(published, number)
     return Snapshot(number, counts, is_new=True)
+
+
+def write_marts_database(build_db: Path, database: Path, memory_limit: str) -> dict[str, int]:
+    """Write the marts of a build database to a DuckDB file as readers open it, unpublished.
+
+    Returns:
+        Rows of each mart, by name.
+    """
+    with tempfile.TemporaryDirectory(dir=build_db.parent) as work:
+        folder = Path(work) / "marts"
+        counts = _write_marts(build_db, folder, memory_limit)
+        write_atomically(database, lambda temporary: _write_database(temporary, folder, counts))
+    return counts
 
 
 def _latest(store: Store) -> Row | None:

@@ -1,5 +1,6 @@
 """The build of the marts: what dbt has to compute, dbt's environment, and publishing."""
 
+import json
 import os
 import subprocess
 import sys
@@ -71,6 +72,17 @@ def mart_row_counts(workspace: Workspace) -> dict[str, int]:
             "where table_schema = 'marts' order by all"
         ).fetchall()
         return {name: _count(connection, f"{schema}.{name}") for schema, name in names}
+
+
+def dbt_arguments(workspace: Workspace, *, full_refresh: bool) -> list[str]:
+    """Give the words after `dbt` that build and test the marts."""
+    final_after_s = int(workspace.final_after.total_seconds())
+    return [
+        "build",
+        *(["--full-refresh"] if full_refresh else []),
+        *("--exclude-resource-type", "unit_test"),
+        *("--vars", json.dumps({"final_after_s": final_after_s})),
+    ]
 
 
 @contextmanager
