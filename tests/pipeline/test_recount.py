@@ -7,13 +7,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from ksi_pipeline.cli import app
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.schemas import COUNT_VERSIONS
 from ksi_pipeline.defs.steps.count_days import count_days
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.recount import recount
 from ksi_pipeline.store.count_versions import recipes, versions_table
+from ksi_pipeline.store.lock import only_run
 from ksi_pipeline.store.store import from_us
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
@@ -359,3 +362,68 @@ def test_every_space_file_that_was_counted_with_is_kept(shop):
     count_days(shop, shop.spaces()[0])
     kept = sorted(path.read_text() for path in (shop.home.raw_spaces / "shop").iterdir())
     assert kept == sorted([BEFORE, AFTER])
+
+
+def ksi(*arguments: object):
+    return CliRunner().invoke(app, ["events", *map(str, arguments)])
+
+
+def test_the_command_prints_the_counts_before_beside_those_now(shop):
+    draw(shop.home.root, AFTER)
+    result = ksi("--recount", "--from", MONDAY, "--to", THURSDAY, "--dir", shop.home.root)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "shop │ door │ 8 │ 4 │ 0 │ 0" in said
+    assert "Days counted anew: 4; untouched: 0; with counts before: 4." in said
+    for version in (row["space_version"] for row in versions(shop, MONDAY)):
+        assert version in said
+
+
+def test_the_command_gives_the_same_as_json(shop):
+    draw(shop.home.root, AFTER)
+    result = ksi("--recount", "--from", MONDAY, "--dir", shop.home.root, "--json")
+    told = json.loads(result.stdout)
+    assert told["counted"] == [{"site_id": "shop", "day": "2026-03-02"}]
+    (line,) = told["lines"]
+    assert (line["line_id"], line["before"]["in"], line["now"]["in"]) == ("door", 2, 1)
+    now, before = versions(shop, MONDAY)
+    (day,) = told["days"]
+    assert day["before"]["count_version"] == before["count_version"]
+    assert day["now"]["count_version"] == now["count_version"]
+
+
+def test_a_recount_waits_for_no_other_run_and_counts_nothing_beside_it(shop):
+    draw(shop.home.root, AFTER)
+    with only_run(shop.home):
+        result = ksi("--recount", "--from", MONDAY, "--dir", shop.home.root)
+    assert result.exit_code == 1
+    assert "E_RUN_LOCKED" in result.stderr
+    assert len(versions(shop, MONDAY)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(("--recount",), "E_EVENTS_MODE", id="a recount without days"),
+        pytest.param(
+            ("--recount", "--from", MONDAY, "--points", "x", "--space", "y", "--out", "z"),
+            "E_EVENTS_MODE",
+            id="both modes",
+        ),
+        pytest.param(("--from", MONDAY), "E_EVENTS_MODE", id="days without a recount"),
+        pytest.param(("--points", "x"), "E_EVENTS_MODE", id="half of the mode of a file"),
+        pytest.param(
+            ("--recount", "--from", TUESDAY, "--to", MONDAY), "E_DAYS", id="days backwards"
+        ),
+        pytest.param(("--recount", "--from", "Monday"), "E_BAD_TIME", id="a day that is none"),
+        pytest.param(
+            ("--recount", "--from", MONDAY, "--site", "mall"), "E_SITE", id="an unknown site"
+        ),
+    ],
+)
+def test_a_call_that_means_nothing_exits_2_and_counts_nothing(shop, arguments, code):
+    draw(shop.home.root, AFTER)
+    recounts = "--recount" in arguments
+    result = ksi(*arguments, *(["--dir", shop.home.root] if recounts else []))
+    assert (result.exit_code, code in result.stderr) == (2, True), result.output
+    assert len(versions(shop, MONDAY)) == 1
