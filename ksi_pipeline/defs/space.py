@@ -13,7 +13,7 @@ def space_model(
 ) -> dg.MaterializeResult:
     """Units, zones, lines, cameras and links of every site, with their validity.
 
-    From the files in spaces/. A changed file touches every hour of its site.
+    From the files in spaces/. A changed file touches the hours that it can change.
     """
     with no_retry_on_permanent_errors(context):
         rows = load_spaces(workspace)

@@ -118,7 +118,7 @@ class Store:
         if file_id is None:
             return DATASETS[dataset].empty_table()
         files = self.ledger.rows(select(FILES).where(FILES.c.file_id == file_id))
-        if not all(self.absolute(row).exists() for row in files):
+        if not files or not self.absolute(files[0]).exists():
             return None
         return self._read(dataset, files, None)
 

@@ -18,7 +18,12 @@ from .shop_days import FIRST, MONDAY, MOVED, draw, space_file, walk_in
 from .test_recount import DAYS, WEDNESDAY, WHOLE, forget_touched, touched_hours
 
 BEFORE = space_file((FIRST, ""))
-AFTER = space_file((FIRST, ", to: 2026-03-04"), (MOVED, ", from: 2026-03-04"))
+# names and business days change as well, so that dimensions and calendar have to follow
+AFTER = (
+    space_file((FIRST, ", to: 2026-03-04"), (MOVED, ", from: 2026-03-04"))
+    .replace('{id: "0001"}', '{id: "0001", name: Renamed}')
+    .replace("currency: EUR", 'currency: EUR, business_day_start: "05:00"')
+)
 
 pytestmark = pytest.mark.slow
 

@@ -267,6 +267,10 @@ def test_a_recount_killed_between_days_and_started_again_ends_the_same(shop, tmp
             lambda text: text.replace("sees: [hall, door]", "sees: [door, hall]"),
             id="the order of what a camera sees",
         ),
+        pytest.param(
+            lambda text: text.replace("inside: left", "inside: left, from: 2026-02-01"),
+            id="a date before all days",
+        ),
     ],
 )
 def test_an_edit_that_can_change_no_count_touches_no_day(shop, edit):
