@@ -5,7 +5,7 @@ files or YAML.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -123,17 +123,3 @@ class SitePlan:
     sees: Mapping[str, frozenset[str]] = field(default_factory=dict)
     queue_rules: QueueRules = QueueRules()
     staff_rule: StaffRule | None = None
-
-    @property
-    def version(self) -> str:
-        """Hash of everything that can change a visit or a crossing.
-
-        What follows from visits (queues, staff) is left out: it is redone without their points.
-        """
-        return shape_version(
-            str(self.zone_info),
-            self.rules,
-            tuple(replace(zone, leads_to=()) for zone in self.zones),
-            self.lines,
-            sorted((camera, sorted(ids)) for camera, ids in self.sees.items()),
-        )
