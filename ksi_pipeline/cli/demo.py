@@ -18,11 +18,15 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.run import show
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.workspace import Progress, Workspace
 from ksi_pipeline.sandbox.compare import Compared, compare
-from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
+from ksi_pipeline.sandbox.folder import require_own_folder
+from ksi_pipeline.sandbox.home import SANDBOX_URL, MallTruth, simulate_mall, write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
+from ksi_pipeline.sandbox.space_file import require_own_connectors
 from ksi_pipeline.settings import Settings, load_settings
+from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
@@ -43,9 +47,12 @@ def demo(
 
     with errors_as_messages(), progress_bar("ksi demo") as progress:
         settings = load_settings(data_dir)
-        truth = simulate_mall(data_dir, days=days, units=units, progress=_share(progress, 0, 0.4))
-        workspace = make_workspace(settings, _share(progress, 0.4, 1.0))
-        report = _run(workspace, settings, truth)
+        _require_own_home(settings)
+        with only_run(DataHome(data_dir.resolve())):
+            told = _share(progress, 0, 0.4)
+            truth = simulate_mall(data_dir, days=days, units=units, progress=told)
+            workspace = make_workspace(settings, _share(progress, 0.4, 1.0))
+            report = _run(workspace, settings, truth)
     if not report.is_success:
         show(report, workspace)
         raise typer.Exit(DATA_SAYS_NO)
@@ -58,6 +65,18 @@ def demo(
     _show_next(data_dir)
 
 
+def _require_own_home(settings: Settings) -> None:
+    """Refuse to simulate into what somebody works with, before anything is written."""
+    if settings.ledger_url is not None:
+        raise ConfigError(
+            "KSI_LEDGER_URL is set, so the demo would write simulated days into that ledger. "
+            "Nothing was written. Unset it for the demo, which keeps a ledger in its own folder.",
+            code="E_SANDBOX",
+        )
+    require_own_folder(settings.data_dir)
+    require_own_connectors(settings.data_dir)
+
+
 def _run(workspace: Workspace, settings: Settings, truth: MallTruth) -> "RunReport":
     from ksi_pipeline.definitions import make_definitions, make_instance
     from ksi_pipeline.defs.run import run_main_job
@@ -67,10 +86,14 @@ def _run(workspace: Workspace, settings: Settings, truth: MallTruth) -> "RunRepo
     first, last = _days(truth)
     with PosApi(truth.feed_path, token="sandbox") as till:
         write_connectors(truth.home, till.url)
-        with only_run(workspace.home), make_instance(settings) as instance:
-            return run_main_job(
-                make_definitions(workspace), instance, first, last, home=workspace.home.root
-            )
+        try:
+            with make_instance(settings) as instance:
+                return run_main_job(
+                    make_definitions(workspace), instance, first, last, home=workspace.home.root
+                )
+        finally:
+            # This till ends with the demo; `ksi sandbox` answers for it later.
+            write_connectors(truth.home, SANDBOX_URL)
 
 
 def _share(progress: Progress, start: float, end: float) -> Progress:

@@ -1,16 +1,18 @@
 """Simulates a small mall into a folder: what its cameras and tills delivered, and the truth.
 
 spaces/demo-mall.yaml              the space file
-connectors.yaml                    the ticket feed, with a placeholder for its address
+connectors.yaml                    the ticket feed, at the address of `ksi sandbox`
 chunks/demo-mall/<camera>/         rendered video of the first minutes after 10:00
 deliveries/demo-mall/<camera>/     tracklets, points and coverage of all other open time
 sandbox/pos_feed.json              rows for the fake POS API
 truth/                             simulation, outages and video .json; unit_hours and walkers
 .parquet: what really happened
+
+Only a folder of its own is written to: one that holds anybody else's space files, connectors or
+ledger is refused. A space file or a connectors.yaml that was edited afterwards is kept.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,9 +30,16 @@ from ksi_pipeline.sandbox.days import (
     simulate_day,
     special_of_first_day,
 )
+from ksi_pipeline.sandbox.folder import claim, write_json, write_where_missing
 from ksi_pipeline.sandbox.mall import SITE_ID, Mall
 from ksi_pipeline.sandbox.render import render_chunks
-from ksi_pipeline.sandbox.space_file import OPENING, ZONE, space_yaml, write_connectors
+from ksi_pipeline.sandbox.space_file import (
+    OPENING,
+    SANDBOX_URL,
+    ZONE,
+    space_yaml,
+    write_connectors,
+)
 from ksi_pipeline.sandbox.truth import (
     UNIT_HOURS,
     WALKERS,
@@ -41,11 +50,10 @@ from ksi_pipeline.sandbox.truth import (
     video_crossings,
     walker_rows,
 )
+from ksi_pipeline.store.layout import DataHome
 
-__all__ = ["MallTruth", "simulate_mall", "write_connectors"]
+__all__ = ["SANDBOX_URL", "MallTruth", "simulate_mall", "write_connectors"]
 
-# Port 0 answers nobody: a caller that forgot write_connectors gets a clear refusal.
-_PLACEHOLDER_URL = "http://127.0.0.1:0/sales"
 # How long a camera's minute takes to render, in days of walkers and tracklets (1.1 s to 2.2 s).
 _DAYS_PER_CAMERA_MINUTE = 1.0
 
@@ -109,12 +117,13 @@ def simulate_mall(
 
     Raises:
         ConfigError: E_SANDBOX when an argument is out of range, the mall is closed on the first
-            day, or the folder holds a simulation with other arguments.
+            day, the folder holds a simulation with other arguments, or anything else that a
+            pipeline works on.
     """
     mall = Mall(units)
     _check(first_day, days, seed, video_minutes)
     arguments = {"days": days, "units": units, "seed": seed, "video_minutes": video_minutes}
-    _claim(home, {"first_day": first_day.isoformat(), **arguments})
+    claim(home, {"first_day": first_day.isoformat(), **arguments})
     walk_share = days / (days + _DAYS_PER_CAMERA_MINUTE * units * video_minutes)
 
     def tell(what: str, share: float) -> None:
@@ -159,22 +168,6 @@ def _check(first_day: date, days: int, seed: int, video_minutes: int) -> None:
         )
 
 
-def _claim(home: Path, arguments: Mapping[str, str | int]) -> None:
-    """Note the arguments in the folder, or refuse it when it holds another simulation."""
-    path = home / "truth" / "simulation.json"
-    if path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        if earlier != arguments:
-            raise ConfigError(
-                f"Simulating {arguments} into {home} would mix two malls: the folder holds one "
-                f"made with {earlier}. Nothing was written. Choose another folder, or remove it.",
-                code="E_SANDBOX",
-            )
-    for folder in ("truth", "spaces", "sandbox"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
-    _write_json(path, arguments)
-
-
 def _film(
     folder: Path, mall: Mall, day: Day, seed: int, tell: Callable[[float], None]
 ) -> list[Path]:
@@ -215,12 +208,15 @@ class _Truth:
         walkers = pa.Table.from_pylist(self._walkers, schema=WALKERS)
         pq.write_table(hours, truth / "unit_hours.parquet")
         pq.write_table(walkers, truth / "walkers.parquet")
-        _write_json(truth / "outages.json", self._outages.as_json())
-        _write_json(truth / "video.json", _video_json(video, crossings))
+        write_json(truth / "outages.json", self._outages.as_json())
+        write_json(truth / "video.json", _video_json(video, crossings))
         feed_path = self._home / "sandbox" / "pos_feed.json"
-        _write_json(feed_path, feed_rows(self._hours, ZONE))
+        write_json(feed_path, feed_rows(self._hours, ZONE))
         space_path = self._home / "spaces" / f"{SITE_ID}.yaml"
-        space_path.write_text(space_yaml(self._mall), encoding="utf-8")
+        write_where_missing(space_path, space_yaml(self._mall))
+        connectors_path = DataHome(self._home).connectors
+        if not connectors_path.exists():
+            write_connectors(self._home, SANDBOX_URL)
         return MallTruth(
             home=self._home,
             site_id=SITE_ID,
@@ -228,7 +224,7 @@ class _Truth:
             window=window,
             video_window=video,
             space_path=space_path,
-            connectors_path=write_connectors(self._home, _PLACEHOLDER_URL),
+            connectors_path=connectors_path,
             feed_path=feed_path,
             chunk_paths=tuple(chunks),
             delivery_dirs=tuple(self._delivered),
@@ -245,7 +241,3 @@ def _video_json(video: Window | None, crossings: Sequence[VideoCrossing]) -> dic
         "to_utc": video.end.isoformat() if video else None,
         "crossings": [crossing.as_json() for crossing in crossings],
     }
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

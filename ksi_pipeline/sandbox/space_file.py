@@ -4,17 +4,23 @@ Not a general YAML writer: the shapes are few and known, and lines stay readable
 """
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.time import OpeningHours
 from ksi_pipeline.sandbox.mall import COMMON_UNIT, DEPTH_M, PITCH_M, SITE_ID, Box, Mall, Shop
+from ksi_pipeline.store.files import write_atomically
+from ksi_pipeline.store.layout import DataHome
 
 TIMEZONE: Final = "Europe/Madrid"
 ZONE: Final = ZoneInfo(TIMEZONE)
 CONNECTOR_ID: Final = "pos-main"
+# Where `ksi sandbox` listens when nobody says otherwise.
+SANDBOX_URL: Final = "http://127.0.0.1:8899/sales"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SUNDAY = 6
 _CATEGORIES = ("fashion", "shoes", "books", "toys", "sports")
@@ -55,6 +61,24 @@ def space_yaml(mall: Mall) -> str:
     return "\n".join(lines) + "\n"
 
 
+def require_own_connectors(home: Path) -> None:
+    """Refuse a connectors.yaml that is not, but for its port, what `write_connectors` writes.
+
+    Raises:
+        ConfigError: E_SANDBOX, naming the file.
+    """
+    path = DataHome(home).connectors
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8899", text) != _connectors_yaml(SANDBOX_URL):
+        raise ConfigError(
+            f"Pointing {path} at the simulated till would overwrite what somebody wrote there. "
+            "Nothing was written. Choose another folder with --dir, or move the file away.",
+            code="E_SANDBOX",
+        )
+
+
 def write_connectors(home: Path, url: str) -> Path:
     """Write `connectors.yaml`, which points the pipeline at the fake POS API.
 
@@ -64,9 +88,20 @@ def write_connectors(home: Path, url: str) -> Path:
     Args:
         home: the folder of the demo.
         url: the whole address, for example http://127.0.0.1:8123/sales.
+
+    Raises:
+        ConfigError: E_SANDBOX, the file that is there is somebody else's.
     """
-    path = home / "connectors.yaml"
-    path.write_text(
+    require_own_connectors(home)
+    path = DataHome(home).connectors
+    write_atomically(
+        path, lambda temporary: temporary.write_text(_connectors_yaml(url), encoding="utf-8")
+    )
+    return path
+
+
+def _connectors_yaml(url: str) -> str:
+    return (
         "connectors:\n"
         f"  - id: {CONNECTOR_ID}\n"
         "    kind: hourly_api\n"
@@ -74,10 +109,8 @@ def write_connectors(home: Path, url: str) -> Path:
         "    token_env: KSI_POS_MAIN_TOKEN\n"
         "    absent_means: missing\n"
         "    allow_http: true\n"
-        "    active: true\n",
-        encoding="utf-8",
+        "    active: true\n"
     )
-    return path
 
 
 def _opening() -> str:
