@@ -72,6 +72,12 @@ def print_json(value: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(value, default=_as_text, indent=2))
 
 
+def counted(codes: Mapping[str, int]) -> str:
+    """Write how often each code came, the most frequent first."""
+    listed = sorted(codes.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{code} {count}" for code, count in listed)
+
+
 def instant_option(text: str) -> datetime:
     """Read an option that names an instant with its offset."""
     return parse_instant(text)

@@ -17,7 +17,7 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
-from ksi_pipeline.cli.run import show
+from ksi_pipeline.cli.run import run_days, show
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.workspace import Progress, Workspace
 from ksi_pipeline.sandbox.compare import Compared, compare
@@ -78,19 +78,13 @@ def _require_own_home(settings: Settings) -> None:
 
 
 def _run(workspace: Workspace, settings: Settings, truth: MallTruth) -> "RunReport":
-    from ksi_pipeline.definitions import make_definitions, make_instance
-    from ksi_pipeline.defs.run import run_main_job
-
     # The till is simulated and so is its token; `ksi sandbox` takes the same.
     workspace.secrets = {"KSI_POS_MAIN_TOKEN": "sandbox"}.get
     first, last = _days(truth)
     with PosApi(truth.feed_path, token="sandbox") as till:
         write_connectors(truth.home, till.url)
         try:
-            with make_instance(settings) as instance:
-                return run_main_job(
-                    make_definitions(workspace), instance, first, last, home=workspace.home.root
-                )
+            return run_days(workspace, settings, first, last)
         finally:
             # This till ends with the demo; `ksi sandbox` answers for it later.
             write_connectors(truth.home, SANDBOX_URL)

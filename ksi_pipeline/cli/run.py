@@ -1,6 +1,8 @@
 """`ksi run`: what the schedule does, by hand."""
 
-from datetime import timedelta
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 from ksi_pipeline.cli.console import (
     DATA_SAYS_NO,
     AsJson,
+    counted,
     day_option,
     err,
     errors_as_messages,
@@ -19,12 +22,16 @@ from ksi_pipeline.cli.console import (
 from ksi_pipeline.connectors.config import load_connectors
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.days import FIRST_DAY, days_to_run
+from ksi_pipeline.defs.steps.quarantine import newest_quarantine, set_aside_since
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import Settings, load_settings
 from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
     from ksi_pipeline.defs.run import RunReport
+
+# A feed that sends rubbish can set thousands of rows aside; --json has them all.
+_MOST_SHOWN = 20
 
 
 def run(
@@ -70,9 +77,6 @@ def run_in(
     full_refresh: bool = False,
 ) -> "RunReport":
     """Run the main job in a workspace for the days asked for."""
-    from ksi_pipeline.definitions import make_definitions, make_instance
-    from ksi_pipeline.defs.run import run_main_job
-
     # What is wrong with the configuration is said at once, with exit code 2.
     workspace.spaces()
     load_connectors(workspace.home.connectors)
@@ -89,8 +93,25 @@ def run_in(
             f"nor in the future, and the first not before {FIRST_DAY}.",
             code="E_DAYS",
         )
-    with only_run(workspace.home), make_instance(settings) as instance:
-        return run_main_job(
+    with only_run(workspace.home):
+        return run_days(workspace, settings, first, last, full_refresh=full_refresh)
+
+
+def run_days(
+    workspace: Workspace,
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    full_refresh: bool = False,
+) -> "RunReport":
+    """Run the main job for some days; the caller holds the run lock."""
+    from ksi_pipeline.definitions import make_definitions, make_instance
+    from ksi_pipeline.defs.run import run_main_job
+
+    known = newest_quarantine(workspace)
+    with make_instance(settings) as instance:
+        report = run_main_job(
             make_definitions(workspace),
             instance,
             first,
@@ -98,6 +119,7 @@ def run_in(
             home=workspace.home.root,
             full_refresh=full_refresh,
         )
+    return replace(report, set_aside=set_aside_since(workspace, known))
 
 
 def show(report: "RunReport", workspace: Workspace) -> None:
@@ -108,6 +130,7 @@ def show(report: "RunReport", workspace: Workspace) -> None:
     for message in report.warnings:
         err.print("[yellow]check[/yellow] ", end="")
         err.print(message, markup=False)
+    _show_set_aside(report)
     if report.changed_nothing:
         out.print(
             "Nothing new: no chunk was decoded, no row was written, the marts are as they were."
@@ -121,6 +144,7 @@ def show(report: "RunReport", workspace: Workspace) -> None:
         f"tickets: rows in {number('ticket_hours', 'rows_in')}, "
         f"loaded {number('ticket_hours', 'rows_loaded')}, "
         f"quarantined {number('ticket_hours', 'rows_quarantined')}; "
+        f"set aside {len(report.set_aside)}; "
         f"days counted {number('visits', 'days_counted')}; "
         f"snapshot {number('published_snapshot', 'snapshot') or 'unchanged'}."
     )
@@ -128,12 +152,25 @@ def show(report: "RunReport", workspace: Workspace) -> None:
         out.print(f"Results: {workspace.home.current_db}", markup=False)
 
 
+def _show_set_aside(report: "RunReport") -> None:
+    for thing in report.set_aside[:_MOST_SHOWN]:
+        err.print(f"[yellow]set aside[/yellow] {thing.code} ", end="")
+        err.print(thing.message, markup=False)
+    if len(report.set_aside) > _MOST_SHOWN:
+        codes = counted(Counter(thing.code for thing in report.set_aside))
+        err.print(
+            f"{len(report.set_aside)} things were set aside in all: {codes}. The quarantine of the "
+            "ledger has each; docs/how-to/troubleshoot.md says how to read it.",
+        )
+
+
 def _as_dict(report: "RunReport") -> dict[str, object]:
     return {
         "run_id": report.run_id,
-        "is_success": report.is_success,
+        "is_success": report.is_success and not report.warnings,
         "changed_nothing": report.changed_nothing,
         "failures": report.failures,
         "warnings": report.warnings,
+        "set_aside": [thing.as_dict() for thing in report.set_aside],
         "figures": report.figures,
     }

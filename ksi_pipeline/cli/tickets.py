@@ -8,6 +8,7 @@ import typer
 from ksi_pipeline.cli.console import (
     DATA_SAYS_NO,
     AsJson,
+    counted,
     err,
     errors_as_messages,
     instant_option,
@@ -61,10 +62,12 @@ def pull(
         "rows_unmatched": parsed.rows_unmatched,
     }
     if as_json:
-        print_json({**figures, "failed": pulled.failed})
+        print_json({**figures, "codes": parsed.codes, "failed": pulled.failed})
     else:
-        for message in (*pulled.failed.values(), *parsed.messages):
+        for message in dict.fromkeys((*pulled.failed.values(), *parsed.messages)):
             err.print(message, markup=False)
         out.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in figures.items()) + ".")
+        if parsed.codes:
+            out.print(f"Set aside: {counted(parsed.codes)}.")
     if pulled.failed:
         raise typer.Exit(DATA_SAYS_NO)

@@ -1,7 +1,7 @@
 """Runs the main job in this process: what the schedule does, by hand."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,6 +13,7 @@ import dagster as dg
 
 from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
+from ksi_pipeline.defs.steps.quarantine import SetAside
 
 # its value is the data home, because several may share one instance
 BY_HAND = "ksi/by_hand"
@@ -28,12 +29,14 @@ class RunReport:
         failures: one message for each step that failed, with its code first.
         warnings: checks that did not pass; the run went on.
         figures: metadata of the assets, by asset name.
+        set_aside: what this run found for the first time and cannot use.
     """
 
     run_id: str
     failures: list[str]
     warnings: list[str] = field(default_factory=list)
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    set_aside: Sequence[SetAside] = ()
 
     @property
     def is_success(self) -> bool:
@@ -43,7 +46,8 @@ class RunReport:
     @property
     def changed_nothing(self) -> bool:
         """Whether everything was already there."""
-        return self.is_success and not any(self.number(*name) for name in _SIGNS_OF_CHANGE)
+        changed = any(self.number(*name) for name in _SIGNS_OF_CHANGE)
+        return self.is_success and not changed and not self.set_aside
 
     def number(self, asset: str, name: str) -> int:
         """Give one figure, 0 where the asset did not report it."""

@@ -67,5 +67,6 @@ def ticket_hours(
             "rows_unchanged": parsed.rows_unchanged,
             "rows_quarantined": parsed.rows_quarantined,
             "rows_unmatched": parsed.rows_unmatched,
+            "codes": dict(parsed.codes),
         }
     )

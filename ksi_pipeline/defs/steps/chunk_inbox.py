@@ -42,10 +42,9 @@ def find_chunks(workspace: Workspace, first: date, last: date) -> FoundChunks:
             change.quarantine.append(
                 chunk_quarantine(workspace, chunk.chunk_id, "E_CHUNK_TIME", message)
             )
-    days = [c for c in found.chunks if first <= c.start_utc.date() <= last]
-    days = [c for c in days if is_possible(workspace, c)]
-    changed = 0
-    for chunk in days:
+    possible = [chunk for chunk in found.chunks if is_possible(workspace, chunk)]
+    for chunk in possible:
+        # of any day: a chunk without a camera widens no run, and would never be heard of
         if not has_camera(spaces, chunk):
             message = (
                 f"Chunk {chunk.chunk_id}: no space file has camera {chunk.camera_id!r} of site "
@@ -55,6 +54,9 @@ def find_chunks(workspace: Workspace, first: date, last: date) -> FoundChunks:
             change.quarantine.append(
                 chunk_quarantine(workspace, chunk.chunk_id, "E_UNKNOWN_CAMERA", message)
             )
+    days = [chunk for chunk in possible if first <= chunk.start_utc.date() <= last]
+    changed = 0
+    for chunk in days:
         row = workspace.store.ledger.chunk(chunk.chunk_id)
         if known_sha256(row, chunk) is None:
             changed += 1

@@ -1,6 +1,7 @@
 """Reading the kept answers into revisions, coverage and quarantine."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -25,7 +26,11 @@ from ksi_pipeline.store.tables import FETCHES
 
 @dataclass(slots=True)
 class ParseReport:
-    """What reading the answers gave; rows_in = loaded + unchanged + quarantined."""
+    """What reading the answers gave; rows_in = loaded + unchanged + quarantined.
+
+    Attributes:
+        codes: how many rows, or whole answers, were set aside for which reason.
+    """
 
     total_rows: int = 0
     rows_in: int = 0
@@ -34,6 +39,7 @@ class ParseReport:
     rows_quarantined: int = 0
     rows_unmatched: int = 0
     messages: list[str] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +153,11 @@ def _parse_one(
     except ContractError as error:
         _refuse_answer(workspace, change, space, question, error)
         report.messages.append(f"{error.code}: {error}")
+        report.codes[error.code] += 1
     else:
         counts = _load_answer(workspace, change, space, answer, absent_means)
         report.messages += [f"{r.code}: {r.message}" for r in answer.rejected[:5]]
+        report.codes.update(rejected.code for rejected in answer.rejected)
     change.fetches_parsed.append((fetch["fetch_id"], counts))
     workspace.store.commit(change)
     for name, count in counts.items():

@@ -9,8 +9,9 @@ from ksi_pipeline.connectors.base import Answer
 from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
 from ksi_pipeline.connectors.hourly_api import hourly_windows
 from ksi_pipeline.connectors.registry import make_connector
-from ksi_pipeline.core.errors import ConfigError, KsiError
+from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.feed_coverage import refused_coverage
+from ksi_pipeline.core.json_list import read_list
 from ksi_pipeline.core.time import Window, hour_start_utc
 from ksi_pipeline.defs.steps.coverage import add_coverage
 from ksi_pipeline.defs.workspace import Workspace
@@ -35,7 +36,8 @@ class PullReport:
 def pull_answers(workspace: Workspace, window: Window, only: str | None = None) -> PullReport:
     """Ask every active connector for a window, cut to the hours that are over.
 
-    A connector that fails leaves its hours refused and the others alone.
+    A connector that fails leaves its hours refused and the others alone. So does one that answers
+    with something else than a list of rows; that answer is kept, and refused when it is read.
 
     Args:
         workspace: the data home.
@@ -49,8 +51,7 @@ def pull_answers(workspace: Workspace, window: Window, only: str | None = None) 
     spaces = workspace.spaces()
     for config in _asked(workspace, only):
         for space in spaces:
-            _pull_site(workspace, report, config, space, window)
-            if config.id in report.failed:
+            if not _pull_site(workspace, report, config, space, window):
                 break
     return report
 
@@ -78,11 +79,12 @@ def _pull_site(
     config: ConnectorConfig,
     space: Space,
     window: Window,
-) -> None:
+) -> bool:
+    """Ask for one site; False when the connector cannot be asked and the next site need not try."""
     zone = space.file.site.zone_info
     asked = _over(window, workspace.clock(), zone)
     if asked is None:
-        return
+        return True
     for part in hourly_windows(asked, zone, timedelta(days=config.longest_window_days)):
         codes = _codes(space, config.id, part)
         if not codes:
@@ -98,12 +100,22 @@ def _pull_site(
         except KsiError as error:
             report.failed[config.id] = f"{error.code}: {error}"
             _cover_refused(workspace, space, config.id, codes, Window(part.start, asked.end), error)
-            return
+            return False
         for answer in answers:
             report.answer_count += 1
+            _note_if_no_list(report, answer)
             report.new_count += keep_raw(
                 workspace.store, _raw(answer, space.site_id), workspace.final_after
             )
+    return True
+
+
+def _note_if_no_list(report: PullReport, answer: Answer) -> None:
+    """Say each time that an answer holds no rows; read are only the answers that are new."""
+    try:
+        read_list(answer.body, answer.fetch.label)
+    except ContractError as error:
+        report.failed.setdefault(answer.connector_id, f"{error.code}: {error}")
 
 
 def _raw(answer: Answer, site_id: str) -> RawAnswer:

@@ -41,7 +41,12 @@ _LONGEST_CHUNK = timedelta(hours=1)
 
 @dataclass(slots=True)
 class IngestReport:
-    """What a pass over the chunks did."""
+    """What a pass over the chunks did.
+
+    Attributes:
+        done_count: chunks that were decoded and count.
+        unreadable_count: chunks that were looked at and cannot be used.
+    """
 
     done_count: int = 0
     unchanged_count: int = 0
@@ -205,10 +210,12 @@ def _land(
     coverage = result.coverage if is_calibrated else not_calibrated(result.coverage)
     tables = dict(zip(TRACKLET_TABLES, (result.points, result.tracklets, coverage), strict=True))
     source = f"chunk:{chunk.chunk_id}"
+    is_usable = result.problem is None
     try:
         land_tracklets(work.workspace.store, change, work.space, work.camera_id, source, tables)
     except ContractError as error:
         _set_aside(work, chunk, error.code, str(error), sha256)
+        is_usable = False
     noted = chunk_row(work.workspace, chunk, row, sha256)
     noted |= {
         "done_key": done_key,
@@ -218,7 +225,7 @@ def _land(
         "observed_s": sum(result.coverage["observed_s"].to_pylist()),
     }
     change.chunks.append(noted)
-    work.report.done_count += 1
+    work.report.done_count += is_usable
     work.report.point_count += result.points.num_rows
     if result.problem:
         work.report.unreadable_count += 1
