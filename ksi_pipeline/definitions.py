@@ -3,6 +3,7 @@
 import shutil
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from ksi_pipeline.core.time import HOUR
 from ksi_pipeline.defs.automation import HOURLY, main_job
@@ -40,7 +41,15 @@ def make_instance(settings: Settings) -> dg.DagsterInstance:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
-    return dg.DagsterInstance.from_config(str(home))
+    # Output of steps by hand belongs on the terminal. Kept as files, it passes through two helper
+    # processes for each step, which answer Ctrl-C with tracebacks of their own.
+    kept_nowhere = {
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        }
+    }
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=kept_nowhere))
 
 
 def make_definitions(workspace: Workspace) -> dg.Definitions:

@@ -15,7 +15,7 @@ from ksi_pipeline.core.time import parse_instant
 from ksi_pipeline.defs.workspace import Progress as ProgressCallback
 from video_ingest.contract import DetectorError, VideoError
 
-OK, DATA_SAYS_NO, USAGE = 0, 1, 2
+OK, DATA_SAYS_NO, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -28,6 +28,9 @@ def errors_as_messages() -> Iterator[None]:
     """Print an expected error without a traceback and leave with its exit code."""
     try:
         yield
+    except KeyboardInterrupt as stop:
+        err.print("Interrupted. Nothing is half done; run it again.")
+        raise typer.Exit(INTERRUPTED) from stop
     except (KsiError, VideoError) as error:
         err.print(f"[red]{error.code}[/red] ", end="")
         err.print(str(error), markup=False)

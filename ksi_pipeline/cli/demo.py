@@ -42,10 +42,10 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Simulate a mall, run the whole pipeline on it, and show the result beside the truth."""
-    # Dagster takes seconds to import; verbs that do not need it should not wait for it.
-    from ksi_pipeline.definitions import make_workspace
-
     with errors_as_messages(), progress_bar("ksi demo") as progress:
+        # Dagster takes seconds to import; verbs that do not need it should not wait for it.
+        from ksi_pipeline.definitions import make_workspace
+
         settings = load_settings(data_dir)
         _require_own_home(settings)
         with only_run(DataHome(data_dir.resolve())):

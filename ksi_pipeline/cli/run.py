@@ -53,10 +53,10 @@ def run(
 
     Without days: yesterday and today, and every day that has chunks not decoded yet.
     """
-    # Dagster takes seconds to import; verbs that do not need it should not wait for it.
-    from ksi_pipeline.definitions import make_workspace
-
     with errors_as_messages(), progress_bar("ksi run") as progress:
+        # Dagster takes seconds to import; verbs that do not need it should not wait for it.
+        from ksi_pipeline.definitions import make_workspace
+
         settings = load_settings(data_dir)
         workspace = make_workspace(settings, progress)
         report = run_in(workspace, settings, from_day, to_day, full_refresh=full_refresh)

@@ -42,10 +42,10 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Ask a connector for the hours that start in [from, to) and load its answers."""
-    # Dagster takes seconds to import; verbs that do not need it should not wait for it.
-    from ksi_pipeline.definitions import make_workspace
-
     with errors_as_messages(), progress_bar("tickets") as progress:
+        # Dagster takes seconds to import; verbs that do not need it should not wait for it.
+        from ksi_pipeline.definitions import make_workspace
+
         workspace = make_workspace(load_settings(data_dir), progress)
         window = Window(instant_option(from_time), instant_option(to_time))
         with only_run(workspace.home):

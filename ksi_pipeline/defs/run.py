@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
@@ -77,6 +78,9 @@ def run_main_job(
 
     The caller holds the data home's run lock: an earlier run by hand that still counts as running
     was killed, and its place in the writer pool is given free.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped by Ctrl-C or SIGTERM.
     """
     _bury_killed_runs(instance, home)
     job = definitions.resolve_job_def("main_job")
@@ -93,6 +97,8 @@ def run_main_job(
         result = job.execute_in_process(
             instance=instance, run_config=_QUIET, raise_on_error=False, tags=tags
         )
+    if any(_is_interrupt(event) for event in result.all_events):
+        raise KeyboardInterrupt
     figures: dict[str, dict[str, Any]] = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
@@ -118,6 +124,12 @@ def _bury_killed_runs(instance: dg.DagsterInstance, home: Path) -> None:
     for run in instance.get_runs(unfinished):
         instance.report_run_failed(run, "The process of this run was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    if event.event_type != dg.DagsterEventType.RUN_FAILURE:
+        return False
+    return event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
 
 
 def _failure(event: dg.DagsterEvent) -> str:
