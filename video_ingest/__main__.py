@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from video_ingest.calibrate import fit_homography, make_camera
-from video_ingest.chunks import list_chunks, parse_start
+from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     start = parse_start(arguments.start) if arguments.start else None
+    require_files(arguments.chunks)
     chunks = list_chunks(arguments.chunks, arguments.site, arguments.camera, start)
     camera = _camera(arguments)
     detector = make_detector(arguments.detector, arguments.model)

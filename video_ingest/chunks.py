@@ -140,6 +140,25 @@ def _sort_out(files: Iterable[Path], root: Path) -> Discovery:
     return Discovery(tuple(ordered), tuple(rejected))
 
 
+def require_files(paths: Iterable[Path]) -> None:
+    """Refuse paths at which no file lies, before anything is decoded or written.
+
+    Raises:
+        VideoError: E_CHUNK_MISSING, naming each of them.
+    """
+    wrong = [
+        f"{path} is {'a folder' if path.is_dir() else 'not there'}"
+        for path in paths
+        if not path.is_file()
+    ]
+    if wrong:
+        raise VideoError(
+            f"Reading chunks failed: {', '.join(wrong)}. Nothing was decoded and nothing was "
+            "written. Name video files, like <folder>/*.mp4.",
+            code="E_CHUNK_MISSING",
+        )
+
+
 def list_chunks(
     paths: Sequence[Path], site_id: str, camera_id: str, start: datetime | None = None
 ) -> list[Chunk]:

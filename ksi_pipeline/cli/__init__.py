@@ -1,7 +1,7 @@
 """The `ksi` command: a thin face, one function for each verb, one file for each noun.
 
-Exit codes: 0 it worked, 1 the data says no, 2 the call or the configuration is wrong, 130 stopped by
-Ctrl-C or SIGTERM.
+Exit codes: 0 it worked, 1 the data says no, 2 the call or the configuration is wrong, 130 it was
+stopped by Ctrl-C or SIGTERM.
 """
 
 import signal

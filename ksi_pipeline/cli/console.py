@@ -10,12 +10,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
+from ksi_pipeline.core.errors import ConfigError, KsiError
 from ksi_pipeline.core.time import parse_instant
 from ksi_pipeline.defs.workspace import Progress as ProgressCallback
 from video_ingest.contract import DetectorError, VideoError
 
 OK, DATA_SAYS_NO, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# Raised for data as well, but here for what was typed or configured: what is wrong with data is
+# set aside, and never ends a command.
+_OF_THE_CALL = {
+    "E_BAD_TIME",
+    "E_CALIBRATION",
+    "E_CHUNK_LENGTH",
+    "E_CHUNK_MISSING",
+    "E_EMPTY_WINDOW",
+    "E_NAIVE_TIME",
+}
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -34,10 +45,7 @@ def errors_as_messages() -> Iterator[None]:
     except (KsiError, VideoError) as error:
         err.print(f"[red]{error.code}[/red] ", end="")
         err.print(str(error), markup=False)
-        is_usage = isinstance(error, ConfigError | DetectorError)
-        is_usage |= error.code in {"E_NAIVE_TIME", "E_BAD_TIME"} and isinstance(
-            error, ContractError | VideoError
-        )
+        is_usage = isinstance(error, ConfigError | DetectorError) or error.code in _OF_THE_CALL
         raise typer.Exit(USAGE if is_usage else DATA_SAYS_NO) from error
 
 

@@ -5,8 +5,8 @@ whole runs looks at the run tag `dagster/retry_on_asset_or_op_failure`; without 
 would be tried again for as long as run retries last. So a permanent error sets both.
 
 A RetryPolicy also takes an interrupt (Ctrl-C, SIGTERM, "terminate" in the UI) for something that
-passes: Dagster turns it into a retry, and the run goes on half a minute later. `Interrupted` is what
-Dagster lets through and then takes for the interrupt that it is.
+passes: Dagster turns it into a retry, and the run goes on half a minute later. `Interrupted` is
+what Dagster lets through and then takes for the interrupt that it is.
 """
 
 from collections.abc import Iterator

@@ -190,6 +190,24 @@ def test_an_unreadable_video_exits_1_and_still_writes_its_coverage(space, tmp_pa
     assert pq.read_table(out / "coverage.parquet")["status"].to_pylist() == ["unreadable"]
 
 
+@pytest.mark.parametrize("name", ["20260302T090001Z.avi", "folder"])
+def test_a_path_at_which_no_file_lies_exits_2_and_leaves_what_was_written(name, space, tmp_path):
+    good = tmp_path / "20260302T090000Z.avi"
+    good.write_bytes(b"no video")
+    (tmp_path / "folder").mkdir()
+    out = tmp_path / "out"
+    ksi("video", "ingest", good, "--camera", "cam-1", "--space", space, "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    at = ("--start", "2026-03-02T09:00:00Z")
+    paths = (good, tmp_path / name)
+    result = ksi(
+        "video", "ingest", *paths, *at, "--camera", "cam-1", "--space", space, "--out", out
+    )
+    assert result.exit_code == 2
+    assert "E_CHUNK_MISSING" in result.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_pulling_from_an_unknown_connector_exits_2_and_lists_the_known(tmp_path):
     result = ksi(
         "tickets",

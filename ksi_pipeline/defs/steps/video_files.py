@@ -8,7 +8,7 @@ from typing import Any
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.space.load import Space, camera_version
-from video_ingest.chunks import list_chunks, parse_start
+from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CameraSpec
 from video_ingest.detectors import make_detector
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
@@ -51,9 +51,11 @@ def ingest_files(
     """Ingest files in order and write tracklet_points, tracklets and coverage to `out_dir`.
 
     Raises:
-        VideoError: a start time cannot be read, or the detector cannot start.
+        VideoError: a file is not there, a start time cannot be read, the detector cannot start, or
+            the homography allows no mapping.
         ConfigError: the camera is not in the space file at the time of the first file.
     """
+    require_files(paths)
     first = parse_start(start) if start else None
     chunks = list_chunks(paths, space.site_id, camera_id, first)
     spec = camera_spec(space, camera_id, chunks[0].start_utc)
