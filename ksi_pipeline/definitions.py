@@ -23,6 +23,7 @@ from ksi_pipeline.store.store import Store
 def make_workspace(settings: Settings, progress: Progress = no_progress) -> Workspace:
     """Open the data home that the settings name."""
     home = DataHome(settings.data_dir.resolve())
+    home.require_usable()
     return Workspace(
         store=Store(home, settings.ledger_url),
         dbt_project_dir=settings.dbt_project_dir,

@@ -1,5 +1,6 @@
 """What the verbs share: the console, progress, JSON, errors as one message and an exit code."""
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from ksi_pipeline.core.errors import ConfigError, KsiError
-from ksi_pipeline.core.time import parse_instant
+from ksi_pipeline.core.time import YEARS, parse_instant
 from ksi_pipeline.defs.workspace import Progress as ProgressCallback
 from video_ingest.contract import DetectorError, VideoError
 
@@ -25,8 +27,12 @@ _OF_THE_CALL = {
     "E_CHUNK_LENGTH",
     "E_CHUNK_MISSING",
     "E_EMPTY_WINDOW",
+    "E_FILE",
     "E_NAIVE_TIME",
 }
+
+# No room, quota used up, a fault of the disk: everything was called rightly.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -43,10 +49,34 @@ def errors_as_messages() -> Iterator[None]:
         err.print("Interrupted. Nothing is half done; run it again.")
         raise typer.Exit(INTERRUPTED) from stop
     except (KsiError, VideoError) as error:
-        err.print(f"[red]{error.code}[/red] ", end="")
-        err.print(str(error), markup=False)
+        _say(error.code, str(error))
         is_usage = isinstance(error, ConfigError | DetectorError) or error.code in _OF_THE_CALL
         raise typer.Exit(USAGE if is_usage else DATA_SAYS_NO) from error
+    except OSError as error:
+        _say("E_FILE", _about_file(error))
+        raise typer.Exit(DATA_SAYS_NO if error.errno in _OF_THE_DISK else USAGE) from error
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).splitlines()[0]
+        _say(
+            "E_LEDGER",
+            f"Working with the ledger failed: {said}. What was not written by then is not there, "
+            "and nothing is half done. Mend the cause, then run it again.",
+        )
+        raise typer.Exit(DATA_SAYS_NO) from error
+
+
+def _say(code: str, message: str) -> None:
+    err.print(f"[red]{code}[/red] ", end="")
+    err.print(message, markup=False)
+
+
+def _about_file(error: OSError) -> str:
+    named = f" {error.filename}" if error.filename else ""
+    return (
+        f"Reading or writing{named} failed: {error.strerror or error}. What was not written by "
+        "then is not there, and nothing is half done. Check the path, its rights and the room on "
+        "the disk, then run it again."
+    )
 
 
 @contextmanager
@@ -91,7 +121,14 @@ def counted(codes: Mapping[str, int]) -> str:
 
 def instant_option(text: str) -> datetime:
     """Read an option that names an instant with its offset."""
-    return parse_instant(text)
+    instant = parse_instant(text)
+    if instant.year not in YEARS:
+        raise ConfigError(
+            f"{text!r} lies before {YEARS.start} or after {YEARS.stop - 1}; nothing was done. "
+            "Correct the year.",
+            code="E_BAD_TIME",
+        )
+    return instant
 
 
 def day_option(text: str) -> date:

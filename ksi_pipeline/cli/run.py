@@ -25,6 +25,7 @@ from ksi_pipeline.defs.steps.days import FIRST_DAY, days_to_run
 from ksi_pipeline.defs.steps.quarantine import newest_quarantine, set_aside_since
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import Settings, load_settings
+from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_run
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run(
         from ksi_pipeline.definitions import make_workspace
 
         settings = load_settings(data_dir)
+        require_home(settings)
         workspace = make_workspace(settings, progress)
         report = run_in(workspace, settings, from_day, to_day, full_refresh=full_refresh)
     if as_json:
@@ -66,6 +68,13 @@ def run(
         show(report, workspace)
     if report.failures or report.warnings:
         raise typer.Exit(DATA_SAYS_NO)
+
+
+def require_home(settings: Settings) -> None:
+    """Refuse a data home that is not there, before it is made: most likely it is mistyped."""
+    home = DataHome(settings.data_dir.resolve())
+    home.require_usable()
+    home.require_described()
 
 
 def run_in(
@@ -131,6 +140,12 @@ def show(report: "RunReport", workspace: Workspace) -> None:
         err.print("[yellow]check[/yellow] ", end="")
         err.print(message, markup=False)
     _show_set_aside(report)
+    if not workspace.spaces():
+        err.print(
+            f"No site is described in {workspace.home.spaces}, so nothing can be counted. Add a "
+            "space file; docs/tutorials/first-hour.md begins with one.",
+            markup=False,
+        )
     if report.changed_nothing:
         out.print(
             "Nothing new: no chunk was decoded, no row was written, the marts are as they were."

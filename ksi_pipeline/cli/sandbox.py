@@ -25,7 +25,9 @@ def sandbox(
     data_dir: Annotated[
         Path, typer.Option("--dir", help="Folder for the simulated mall, without --rows.")
     ] = Path("demo"),
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8899,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 8899,
 ) -> None:
     """Serve the hourly ticket API of a simulated mall, or of a file, until interrupted."""
     with errors_as_messages():

@@ -16,6 +16,7 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
+from ksi_pipeline.cli.run import require_home
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
@@ -46,7 +47,9 @@ def pull(
         # Dagster takes seconds to import; verbs that do not need it should not wait for it.
         from ksi_pipeline.definitions import make_workspace
 
-        workspace = make_workspace(load_settings(data_dir), progress)
+        settings = load_settings(data_dir)
+        require_home(settings)
+        workspace = make_workspace(settings, progress)
         window = Window(instant_option(from_time), instant_option(to_time))
         with only_run(workspace.home):
             load_spaces(workspace)

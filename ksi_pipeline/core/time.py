@@ -10,6 +10,7 @@ bucket then starts, by that formula, before the first instant that belongs to it
 therefore carry `from_utc`, the first instant, beside `start_utc`, the key.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -26,6 +27,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 _QUARTER_US = 15 * 60 * 1_000_000
+# Far beyond every ticket and camera; hours of the first and last years cannot be shifted.
+YEARS = range(1900, 2201)
+_DATE_WITH_OFFSET = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}(?::?\d{2})?)")
 _MOST_QUARTERS = 1 << 20  # thirty years
 
 
@@ -117,6 +121,13 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ContractError: E_BAD_TIME when it is no ISO time, E_NAIVE_TIME when the offset is missing.
     """
+    # Python takes the sign for a separator, and the offset for a time of day.
+    if dated := _DATE_WITH_OFFSET.fullmatch(text.strip()):
+        raise ContractError(
+            f"{text!r} is a date without a time of day. Write it like "
+            f"{dated[1]}T00:00:00{dated[2]}.",
+            code="E_BAD_TIME",
+        )
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
@@ -125,8 +136,9 @@ def parse_instant(text: str) -> datetime:
             code="E_BAD_TIME",
         ) from error
     if instant.tzinfo is None:
+        complete = text if ":" in text else f"{instant.date().isoformat()}T00:00:00"
         raise ContractError(
-            f"{text!r} has no UTC offset, so it names no instant. Write it like {text}+01:00.",
+            f"{text!r} has no UTC offset, so it names no instant. Write it like {complete}+01:00.",
             code="E_NAIVE_TIME",
         )
     return instant

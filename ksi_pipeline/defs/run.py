@@ -138,6 +138,9 @@ def _failure(event: dg.DagsterEvent) -> str:
     if said is not None and said.description:
         return said.description
     error = failure.error
+    # Dagster wraps what happened in what it was doing; the innermost error is the reason.
+    while error and error.cause:
+        error = error.cause
     return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
 
 

@@ -14,8 +14,9 @@ def require_own_folder(home: Path) -> None:
     """Refuse a folder in which somebody else's data lies, before anything is written to it.
 
     Raises:
-        ConfigError: E_SANDBOX, naming what lies there.
+        ConfigError: E_SANDBOX, naming what lies there; E_DATA_HOME, it is no usable folder.
     """
+    DataHome(home.resolve()).require_usable()
     theirs = _foreign(home)
     if theirs is not None:
         raise ConfigError(

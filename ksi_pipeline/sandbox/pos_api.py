@@ -20,9 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qs
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.time import parse_instant
 
 FeedRow = Mapping[str, object]
@@ -99,7 +100,8 @@ class PosApi:
             on_request: gets a line per answered request, for a terminal.
 
         Raises:
-            ContractError: the file is of another kind, or a time carries no offset.
+            ConfigError: E_SANDBOX_ROWS, the file cannot be served; E_SANDBOX, the port is taken.
+            ContractError: a time carries no offset.
         """
         self.requests: list[Recorded] = []
         self.faults: deque[Fault] = deque()
@@ -108,7 +110,14 @@ class PosApi:
         self._lock = threading.Lock()
         self._on_request = on_request
         self.replace_rows(rows)
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
+        except OSError as error:
+            raise ConfigError(
+                f"Listening on 127.0.0.1:{port} failed: {error.strerror}. Nothing is served. "
+                "Choose another port with --port; 0 takes a free one.",
+                code="E_SANDBOX",
+            ) from error
         self._thread: threading.Thread | None = None
 
     @property
@@ -247,16 +256,37 @@ def _time_of(given: Mapping[str, Sequence[str]], name: str) -> datetime:
 
 
 def _read(path: Path) -> list[dict[str, object]]:
+    """Read the rows of a file, each with what an answer needs.
+
+    Raises:
+        ConfigError: E_SANDBOX_ROWS, saying what is wrong.
+    """
+    try:
+        rows = _rows_of(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _no_rows(path, f"it cannot be read: {error}") from error
+    if not isinstance(rows, list):
+        raise _no_rows(path, "it is no list of rows")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or not {"time", "ext_ref_code"} <= row.keys():
+            raise _no_rows(path, f"row {number} is no object with time and ext_ref_code")
+    return rows
+
+
+def _rows_of(path: Path) -> object:
     if path.suffix == ".json":
-        rows: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))
-        return rows
+        return json.loads(path.read_text(encoding="utf-8"))
     if path.suffix == ".parquet":
-        table = pq.read_table(path)
         return [
             {name: value for name, value in row.items() if value is not None}
-            for row in table.to_pylist()
+            for row in pq.read_table(path).to_pylist()
         ]
-    raise ContractError(
-        f"{path}: the sandbox serves .json and .parquet files, not {path.suffix or 'this'}.",
+    raise ValueError(f"the sandbox serves .json and .parquet files, not {path.suffix or 'this'}")
+
+
+def _no_rows(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"Serving {path} failed: {why}. Nothing is served. Give a file of rows as in "
+        "docs/how-to/connect-a-till.md.",
         code="E_SANDBOX_ROWS",
     )

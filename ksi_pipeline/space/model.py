@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from ksi_pipeline.core.time import OpeningHours
+from ksi_pipeline.core.time import YEARS, OpeningHours
 
 COMMON = "_common"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -61,6 +61,16 @@ class _Entry(BaseModel):
 class _Dated(_Entry):
     valid_from: date | None = Field(default=None, alias="from")
     valid_to: date | None = Field(default=None, alias="to")
+
+    @field_validator("valid_from", "valid_to")
+    @classmethod
+    def _in_known_years(cls, value: date | None) -> date | None:
+        if value is not None and value.year not in YEARS:
+            raise ValueError(
+                f"{value} lies before {YEARS.start} or after {YEARS.stop - 1}; leave the key out "
+                "for 'always'"
+            )
+        return value
 
     @model_validator(mode="after")
     def _from_before_to(self) -> "_Dated":
@@ -211,7 +221,8 @@ class Camera(_Dated):
     id: Id
     sees: list[Id] = []
     homography: list[tuple[Finite, Finite, Finite, Finite]] = []
-    clock_offset_s: Finite = 0.0
+    # a clock that is off by more than ten years is set, not corrected
+    clock_offset_s: Annotated[Finite, Field(ge=-315_576_000, le=315_576_000)] = 0.0
 
     @field_validator("homography")
     @classmethod

@@ -41,7 +41,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
     lines: dict[Path, int] = {}
     if node is None:
         return None, lines
-    return _value(node, (), lines, name), lines
+    return _value(node, (), lines, name, frozenset()), lines
 
 
 def line_of(path: Path, lines: dict[Path, int]) -> int:
@@ -51,8 +51,17 @@ def line_of(path: Path, lines: dict[Path, int]) -> int:
     return lines.get(path, 1)
 
 
-def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+def _value(
+    node: yaml.Node, path: Path, lines: dict[Path, int], name: str, around: frozenset[int]
+) -> Any:
     lines[path] = node.start_mark.line + 1
+    if id(node) in around:
+        raise ConfigError(
+            f"{name} line {lines[path]}: this is no YAML of a space file: an anchor (&) is used "
+            "inside what it stands for, which never ends. Write the value out.",
+            code="E_SPACE_YAML",
+        )
+    around |= {id(node)}
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -63,9 +72,9 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
                     "here; YAML would silently keep the last. Remove one.",
                     code="E_SPACE_YAML",
                 )
-            result[key] = _value(value_node, (*path, key), lines, name)
+            result[key] = _value(value_node, (*path, key), lines, name, around)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+        return [_value(item, (*path, i), lines, name, around) for i, item in enumerate(node.value)]
     value = _SCALARS.construct_object(node)
     return value if isinstance(value, str | int | float | bool | date | None) else str(value)

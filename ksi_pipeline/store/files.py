@@ -121,8 +121,9 @@ def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a whole file that somebody else wrote, or say what is wrong with it.
 
     Raises:
-        ContractError: E_PARQUET when it is no readable Parquet, E_SCHEMA when a column is missing
-            or of another type, E_NULL when a column that must be filled is not.
+        ContractError: E_FILE when there is no file, E_PARQUET when it is no readable Parquet,
+            E_SCHEMA when a column is missing or of another type, E_NULL when a column that must be
+            filled is not.
     """
     with readable(path):
         table = pq.read_table(path)
@@ -157,10 +158,15 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what Arrow says about a broken file into our error.
 
     Raises:
-        ContractError: E_PARQUET.
+        ContractError: E_FILE when there is no file, else E_PARQUET.
     """
     try:
         yield
+    except FileNotFoundError as error:
+        raise ContractError(
+            f"Reading {path} failed: there is no such file. Nothing was written. Correct the path.",
+            code="E_FILE",
+        ) from error
     except (OSError, pa.ArrowException) as error:
         raise ContractError(
             f"{path.name} is no readable Parquet file ({error}). Send it again.", code="E_PARQUET"

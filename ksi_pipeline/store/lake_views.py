@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 from sqlalchemy import func, select
 
-from ksi_pipeline.core.errors import TransientError
+from ksi_pipeline.core.errors import ConfigError, TransientError
 from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS, LEDGER_VIEWS
 from ksi_pipeline.core.schemas import QUARANTINE as QUARANTINE_SCHEMA
 from ksi_pipeline.store.count_versions import recipes_table, versions_table
@@ -32,6 +32,7 @@ def open_duckdb(path: Path, memory_limit: str = "4GB") -> Iterator[duckdb.DuckDB
 
     Raises:
         TransientError: E_BUILD_LOCKED, another process goes on writing it.
+        ConfigError: E_MEMORY_LIMIT, the work in the block needs more memory than that.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     spill = path.parent / "spill"
@@ -41,6 +42,13 @@ def open_duckdb(path: Path, memory_limit: str = "4GB") -> Iterator[duckdb.DuckDB
         connection.execute(f"set temp_directory = '{_quoted(spill)}'")
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigError(
+            f"Working on {path} needs more memory than the limit of {memory_limit}: "
+            f"{str(error).splitlines()[0]}. Nothing was built. Set KSI_DUCKDB_MEMORY_LIMIT to a "
+            "larger value, and run again.",
+            code="E_MEMORY_LIMIT",
+        ) from error
     finally:
         connection.close()
 

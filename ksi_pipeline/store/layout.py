@@ -17,12 +17,49 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from ksi_pipeline.core.errors import ConfigError
+
+_NOT_IN_PATHS = set("?#\\")
+
 
 @dataclass(frozen=True, slots=True)
 class DataHome:
     """Paths under one folder; creates nothing by itself."""
 
     root: Path
+
+    def require_usable(self) -> None:
+        """Refuse a path that can be no data home.
+
+        Raises:
+            ConfigError: E_DATA_HOME, the path is a file, or has a character that Dagster, dbt or
+                DuckDB read as something else.
+        """
+        problem = None
+        if self.root.exists() and not self.root.is_dir():
+            problem = "it is a file"
+        elif taken := sorted(set(str(self.root)) & _NOT_IN_PATHS):
+            problem = f"its path has the character {' and '.join(taken)}"
+        if problem:
+            raise ConfigError(
+                f"{self.root} cannot be a data home: {problem}. Nothing was done. Name another "
+                "folder with --dir or KSI_DATA_DIR.",
+                code="E_DATA_HOME",
+            )
+
+    def require_described(self) -> None:
+        """Refuse a folder in which nobody described a site: most likely it is mistyped.
+
+        Raises:
+            ConfigError: E_DATA_HOME, the folder has no folder `spaces`.
+        """
+        if not self.spaces.is_dir():
+            raise ConfigError(
+                f"{self.root} is no data home yet: it has no folder spaces/. Nothing was done. "
+                "Correct the path (--dir or KSI_DATA_DIR), or describe a site in "
+                f"{self.spaces}/<site>.yaml first.",
+                code="E_DATA_HOME",
+            )
 
     @property
     def spaces(self) -> Path:

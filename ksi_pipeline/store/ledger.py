@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.store.tables import CHUNKS, FETCHES, FILES, METADATA, STEPS
 
 Row = Mapping[str, Any]
@@ -18,10 +20,23 @@ class Ledger:
     """A thin face on the ledger's tables: read rows, or write inside `transaction()`."""
 
     def __init__(self, url: str | URL) -> None:
-        """Connect to the ledger and create its tables where they are missing."""
-        self.engine = _engine(url)
-        with self.transaction() as connection:
-            METADATA.create_all(connection)
+        """Connect to the ledger and create its tables where they are missing.
+
+        Raises:
+            ConfigError: E_LEDGER, the URL cannot be read, its driver is not installed, or nothing
+                can be opened there. No password is repeated.
+        """
+        try:
+            self.engine = _engine(url)
+            with self.transaction() as connection:
+                METADATA.create_all(connection)
+        except (SQLAlchemyError, ImportError) as error:
+            said = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise ConfigError(
+                f"Opening the ledger {_shown(url)} failed: {said}. Nothing was done. Correct "
+                "KSI_LEDGER_URL or what lies there; unset, the ledger is SQLite in the data home.",
+                code="E_LEDGER",
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -83,6 +98,13 @@ class Ledger:
         """Give the answers that are stored and not yet parsed, in the order they came."""
         query = select(FETCHES).where(~FETCHES.c.is_parsed)
         return self.rows(query.order_by(FETCHES.c.fetched_at_utc, FETCHES.c.fetch_id))
+
+
+def _shown(url: str | URL) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "named by KSI_LEDGER_URL"
 
 
 def _engine(url: str | URL) -> Engine:

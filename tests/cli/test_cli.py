@@ -209,6 +209,7 @@ def test_a_path_at_which_no_file_lies_exits_2_and_leaves_what_was_written(name, 
 
 
 def test_pulling_from_an_unknown_connector_exits_2_and_lists_the_known(tmp_path):
+    (tmp_path / "spaces").mkdir()
     result = ksi(
         "tickets",
         "pull",
@@ -249,6 +250,7 @@ def test_a_run_with_a_connector_that_fails_goes_on_and_exits_1(tmp_path):
 
 
 def test_days_in_the_wrong_order_exit_2(tmp_path):
+    (tmp_path / "spaces").mkdir()
     result = ksi("run", "--dir", tmp_path, "--from", "2026-03-03", "--to", "2026-03-02")
     assert result.exit_code == 2
     assert "E_DAYS" in result.stderr

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 
 TOKEN = "a-token"
@@ -106,7 +106,7 @@ def test_files_of_rows_are_served_like_rows(tmp_path):
     for path in (as_json, as_parquet):
         with PosApi(path, token=TOKEN) as api:
             assert get(api, f"?{FROM}&{TO}&ext_ref_codes=0001") == (200, ROWS[:2])
-    with pytest.raises(ContractError, match=r"\.csv"):
+    with pytest.raises(ConfigError, match=r"\.csv"):
         PosApi(tmp_path / "rows.csv", token=TOKEN)
 
 

@@ -84,6 +84,8 @@ def refusal(load, old: str, new: str) -> str:
         ),
         pytest.param("units:\n", "units: [\n", "this is no YAML", id="not-yaml"),
         pytest.param("name: Mall", "name: Mall, name: Mal", "is given twice", id="repeated-key"),
+        pytest.param("units:\n", "lines: &a [*a]\nunits:\n", "which never ends", id="endless"),
+        pytest.param("from: 2025-01-01", "from: 0001-01-01", "lies before 1900", id="year-1"),
     ],
 )
 def test_a_wrong_file_is_refused_with_line_entry_and_remedy(load, old, new, says):

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.store.files import read_parquet, write_parquet
-from ksi_pipeline.store.lake_views import pending_seq, register_lake
+from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.snapshot import publish
 from ksi_pipeline.store.store import Change, Store
@@ -211,3 +211,13 @@ def test_a_foreign_file_that_breaks_the_schema_is_refused(tmp_path, table, code)
     with pytest.raises(ContractError) as caught:
         read_parquet(tmp_path / "x.parquet", UNITS)
     assert caught.value.code == code
+
+
+def test_a_memory_limit_that_is_too_small_names_its_setting(tmp_path):
+    with (
+        pytest.raises(ConfigError, match=r"(?s)limit of 1MB.*KSI_DUCKDB_MEMORY_LIMIT"),
+        open_duckdb(tmp_path / "build.duckdb", "1MB") as connection,
+    ):
+        connection.execute(
+            "create table t as select hash(range) as a from range(999999)"
+        )
