@@ -54,9 +54,10 @@ def ingest(
             chunks, loaded, camera, start, detector, model, sample_hz, out_dir, progress
         )
     if as_json:
-        print_json(ingested.summary())
+        told = {"problems": ingested.problems, "notices": ingested.notices}
+        print_json({**ingested.summary(), **told})
     else:
-        for message in ingested.problems:
+        for message in (*ingested.problems, *ingested.notices):
             err.print(message, markup=False)
         summary = ingested.summary()
         out.print(

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -206,6 +208,33 @@ def test_a_path_at_which_no_file_lies_exits_2_and_leaves_what_was_written(name, 
     assert result.exit_code == 2
     assert "E_CHUNK_MISSING" in result.stderr
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def cut_in_half(path: Path) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(80):
+        writer.write(np.full((48, 64, 3), number, dtype=np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def test_a_video_that_was_cut_off_is_named_with_its_missing_seconds(space, tmp_path):
+    video = cut_in_half(tmp_path / "20260302T090000Z.avi")
+    call = ("video", "ingest", video, "--camera", "cam-1", "--space", space, "--out", tmp_path)
+    result = ksi(*call)
+    assert result.exit_code == 0
+    assert "E_CHUNK_TRUNCATED: 20260302T090000Z.avi" in " ".join(result.stderr.split())
+    (notice,) = json.loads(ksi(*call, "--json").stdout)["notices"]
+    assert notice.startswith("E_CHUNK_TRUNCATED")
+
+
+def test_json_says_why_a_video_could_not_be_read(space, tmp_path):
+    video = tmp_path / "20260302T090000Z.avi"
+    video.write_bytes(b"no video")
+    call = ("video", "ingest", video, "--camera", "cam-1", "--space", space, "--out", tmp_path)
+    (problem,) = json.loads(ksi(*call, "--json").stdout)["problems"]
+    assert problem.startswith("E_CHUNK_UNREADABLE")
 
 
 def test_pulling_from_an_unknown_connector_exits_2_and_lists_the_known(tmp_path):

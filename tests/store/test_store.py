@@ -218,6 +218,4 @@ def test_a_memory_limit_that_is_too_small_names_its_setting(tmp_path):
         pytest.raises(ConfigError, match=r"(?s)limit of 1MB.*KSI_DUCKDB_MEMORY_LIMIT"),
         open_duckdb(tmp_path / "build.duckdb", "1MB") as connection,
     ):
-        connection.execute(
-            "create table t as select hash(range) as a from range(999999)"
-        )
+        connection.execute("create table t as select hash(range) as a from range(999999)")

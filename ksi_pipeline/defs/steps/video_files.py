@@ -1,6 +1,6 @@
 """Turning named video files of one camera into tracklets, outside any data home."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ class VideoFiles:
 
     Attributes:
         problems: one message for each file that could not be read.
+        notices: one message for each file that was read in part.
     """
 
     chunk_count: int
@@ -30,10 +31,12 @@ class VideoFiles:
     point_count: int
     observed_s: float
     problems: list[str]
+    notices: list[str]
 
     def summary(self) -> dict[str, Any]:
         """Give the figures by name."""
-        values = {name: getattr(self, name) for name in self.__slots__ if name != "problems"}
+        told = ("problems", "notices")
+        values = {name: getattr(self, name) for name in self.__slots__ if name not in told}
         return {**values, "observed_s": round(self.observed_s, 3), "unreadable": len(self.problems)}
 
 
@@ -81,7 +84,20 @@ def ingest_files(
         point_count=tables.points.num_rows,
         observed_s=sum(tables.coverage["observed_s"].to_pylist()),
         problems=[f"{r.problem.code}: {r.problem}" for r in results if r.problem],
+        notices=[notice for result in results for notice in _notices(result)],
     )
+
+
+def _notices(result: ChunkResult) -> Iterator[str]:
+    """Say which spans of a chunk gave no frame, though others did."""
+    spans = [row for row in result.coverage.to_pylist() if row["status"] == "partial"]
+    for reason in dict.fromkeys(span["reason"] for span in spans):
+        missing = sum(s["expected_s"] - s["observed_s"] for s in spans if s["reason"] == reason)
+        yield (
+            f"{reason}: {result.chunk.path.name} gives no frame for {missing:.1f} s that it should "
+            "hold; they are not covered, and the rest counts. Send the file again if the recorder "
+            "still has it whole."
+        )
 
 
 def camera_spec(space: Space, camera_id: str, instant: datetime) -> CameraSpec:
