@@ -102,6 +102,7 @@ class HttpClient:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_wait: Callable[[str], None] = lambda _what: None,
     ) -> None:
         """Open a session; nothing is sent yet.
 
@@ -110,11 +111,13 @@ class HttpClient:
             sleep: waits between attempts, in seconds.
             rng: spreads the waits, so that many pipelines do not come back at once.
             now: aware; read only for a Retry-After that is a date.
+            on_wait: told before each wait, why and how long.
         """
         self.limits = limits or HttpLimits()
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._now = now
+        self._on_wait = on_wait
         self._session = requests.Session()
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"ksi_pipeline/{__version__}"}
@@ -152,6 +155,8 @@ class HttpClient:
                 "%s: attempt %d of %d %s; next in %.1f s",
                 *(asker, attempt, limits.max_attempts, outcome.what, wait_s),
             )
+            tries = f"attempt {attempt} of {limits.max_attempts} {outcome.what}"
+            self._on_wait(f"{wait_s:.0f} s, {asker} {tries}")
             self._sleep(wait_s)
             attempt += 1
         raise outcome.kind(_message(outcome, asker, url, attempt), code=outcome.code)

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.plain_words import plain
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -67,7 +68,8 @@ def load_settings(data_dir: Path | None = None) -> Settings:
         return Settings() if data_dir is None else Settings(data_dir=data_dir)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{_variable(str(detail['loc'][0]))}: {detail['msg']}" for detail in error.errors()
+            f"{_variable(str(detail['loc'][0]))}: {plain(detail['type'], detail['msg'])}"
+            for detail in error.errors()
         )
         raise ConfigError(
             f"A setting is wrong: {wrong}. Nothing was done. Correct the environment variable; "

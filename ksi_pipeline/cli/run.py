@@ -96,7 +96,9 @@ def run_in(
     else:
         first = day_option(from_day)
         last = day_option(to_day) if to_day else first
-    if not FIRST_DAY <= first <= last <= workspace.clock().date() + timedelta(days=1):
+    # A recorder's clock may be ahead, so a chunk may ask for tomorrow; a person may not.
+    latest = workspace.clock().date() + timedelta(days=from_day is None)
+    if not FIRST_DAY <= first <= last <= latest:
         raise ConfigError(
             f"The days {first} to {last} cannot be run: the last must not lie before the first, "
             f"nor in the future, and the first not before {FIRST_DAY}.",

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ksi_pipeline.cli.console import AsJson, day_option, errors_as_messages, out, print_json
+from ksi_pipeline.cli.console import AsJson, day_option, err, errors_as_messages, out, print_json
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.video_files import check_calibrations
 from ksi_pipeline.settings import load_settings
+from ksi_pipeline.space.checks import warnings
 from ksi_pipeline.space.load import Space, load_space
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
@@ -47,7 +49,9 @@ def check(
                 code="E_PLOT",
             )
         loaded = load_space(file)
+        check_calibrations(loaded)
         drawn = None if plot is None else _draw(file, loaded, plot, points, at)
+    doubts = list(warnings(loaded.file))
     content = loaded.file
     summary = {
         "site": loaded.site_id,
@@ -60,8 +64,11 @@ def check(
         "links": len(content.links),
     }
     if as_json:
-        print_json(summary if drawn is None else {**summary, "plot": drawn})
+        print_json({**summary, "warnings": doubts, **({} if drawn is None else {"plot": drawn})})
         return
+    for doubt in doubts:
+        err.print("[yellow]check[/yellow] ", end="")
+        err.print(doubt, markup=False)
     counts = ", ".join(
         f"{summary[name]} {name}" for name in ("units", "zones", "lines", "cameras", "links")
     )

@@ -65,9 +65,11 @@ def pull(
         "rows_unmatched": parsed.rows_unmatched,
     }
     if as_json:
-        print_json({**figures, "codes": parsed.codes, "failed": pulled.failed})
+        told = {"codes": parsed.codes, "failed": pulled.failed, "unasked": pulled.unasked}
+        print_json({**figures, **told})
     else:
-        for message in dict.fromkeys((*pulled.failed.values(), *parsed.messages)):
+        unasked = [pulled.unasked] if pulled.unasked else []
+        for message in dict.fromkeys((*unasked, *pulled.failed.values(), *parsed.messages)):
             err.print(message, markup=False)
         out.print(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in figures.items()) + ".")
         if parsed.codes:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.core.secret import Token
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.http import HttpLimits
@@ -193,7 +194,9 @@ def _problem(problem: ErrorDetails, raw: object) -> str:
     if len(where) >= 2 and where[0] == "connectors" and isinstance(where[1], int):
         name = _name_of(raw, where[1])
         where = where[2:]
-    text = problem["msg"]
+    text = plain(problem["type"], problem["msg"])
+    if problem["type"].startswith("E_"):
+        text = problem["msg"]
     if problem["type"] == "extra_forbidden":
         text = "unknown setting; check the spelling"
     setting = ".".join(str(part) for part in where)

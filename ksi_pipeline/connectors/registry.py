@@ -14,6 +14,7 @@ def make_connector(
     secrets: Secrets,
     clock: Callable[[], datetime],
     http: HttpClient | None = None,
+    on_wait: Callable[[str], None] = lambda _what: None,
 ) -> Connector:
     """Build a connector; nothing is asked yet.
 
@@ -22,6 +23,7 @@ def make_connector(
         secrets: gives the value of an environment variable, None when unset.
         clock: aware UTC now.
         http: for tests; by default a client with the connector's own limits.
+        on_wait: told before each wait for another attempt, why and how long.
 
     Raises:
         ConfigError: E_TOKEN_MISSING, E_TOKEN_INVALID.
@@ -29,7 +31,7 @@ def make_connector(
     return HourlyApi(
         connector_id=config.id,
         url=config.url,
-        http=http or HttpClient(config.http_limits()),
+        http=http or HttpClient(config.http_limits(), on_wait=on_wait),
         token=config.token(secrets),
         clock=clock,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
@@ -66,10 +67,18 @@ class Workspace:
         """Load every space file, ordered by site.
 
         Raises:
-            ConfigError: a file is wrong, or two files describe one site or claim one code.
+            ConfigError: naming all that is wrong in all files, or two files describe one site or
+                claim one code.
         """
         files = [p for suffix in ("*.yaml", "*.yml") for p in self.home.spaces.glob(suffix)]
-        spaces = [load_space(path) for path in sorted(files)]
+        spaces, wrong = [], []
+        for path in sorted(files):
+            try:
+                spaces.append(load_space(path))
+            except ConfigError as error:
+                wrong.append(error)
+        if wrong:
+            raise ConfigError("\n".join(map(str, wrong)), code=wrong[0].code) from wrong[0]
         check_together(spaces)
         return sorted(spaces, key=lambda space: space.site_id)
 

@@ -28,6 +28,20 @@ def findings(space: SpaceFile) -> Iterator[Finding]:
     yield from _overlaps(space)
 
 
+def warnings(space: SpaceFile) -> Iterator[str]:
+    """Yield what is allowed and most likely a mistake."""
+    for line in space.lines:
+        seers = [camera for camera in space.cameras if line.id in camera.sees]
+        for i, later in enumerate(seers):
+            for earlier in seers[:i]:
+                if line.role == "entrance" and later.id != earlier.id and _at_once(earlier, later):
+                    yield (
+                        f"line {line.id!r} is an entrance that cameras {earlier.id!r} and "
+                        f"{later.id!r} see at the same time, so whoever walks in there counts "
+                        f"twice. Take it out of the 'sees' of one, unless each sees its own part."
+                    )
+
+
 def is_same_link(one: Link, two: Link) -> bool:
     """Whether two links claim the same code of the same connector at the same time."""
     same_code = (one.connector, one.ext_ref_code) == (two.connector, two.ext_ref_code)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.geometry import shape_version
+from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.core.plan import (
     CountingRules,
     LineShape,
@@ -168,14 +169,16 @@ def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:
     wrong: list[tuple[Path, str]] = []
     for detail in error.errors():
         path = tuple(part for part in detail["loc"] if isinstance(part, str | int))
-        message = detail["msg"].removeprefix("Value error, ")
+        message = plain(detail["type"], detail["msg"])
         if detail["type"] == "missing":
             message = f"{path[-1]!r} is missing; add it"
             path = path[:-1]
         elif detail["type"] == "extra_forbidden":
             message = f"{path[-1]!r} is not a key of this entry; remove it or correct its spelling"
         elif not detail["msg"].startswith("Value error"):
-            message = f"{path[-1]!r} is {detail['input']!r}: {message[0].lower()}{message[1:]}"
+            message = f"{path[-1]!r} is {detail['input']!r}: {message}"
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
         wrong.append((path, message))
     return wrong
 

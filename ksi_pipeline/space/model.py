@@ -7,10 +7,12 @@ codes are text; a bare 0001 in YAML is a number and is refused, because it would
 import re
 from datetime import date, time
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -45,9 +47,16 @@ def _text_id(value: object) -> object:
     return value
 
 
-Id = Annotated[
-    StrictStr, BeforeValidator(_text_id), StringConstraints(pattern=r"^[A-Za-z0-9_.\-]+$")
-]
+def _names_a_folder(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*", value):
+        raise ValueError(
+            f"{value!r} is no id: ids name folders, and have letters, digits, '_', '-' and, but "
+            "for the first, '.'"
+        )
+    return value
+
+
+Id = Annotated[StrictStr, BeforeValidator(_text_id), AfterValidator(_names_a_folder)]
 Code = Annotated[StrictStr, BeforeValidator(_text_id), StringConstraints(min_length=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Point = tuple[Finite, Finite]
@@ -110,9 +119,13 @@ class Site(_Entry):
     @field_validator("opening_hours")
     @classmethod
     def _readable_spans(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
-        for spans in value.values():
-            for span in spans:
-                _minutes(span)
+        for day, spans in value.items():
+            read = sorted((_closing(*_minutes(span)), span) for span in spans)
+            for ((_, ends), earlier), ((begins, _), later) in pairwise(read):
+                if begins < ends:
+                    raise ValueError(
+                        f"{day}: {earlier!r} and {later!r} overlap; write one span for both"
+                    )
         return value
 
     @property
@@ -167,6 +180,15 @@ class Area(_Dated):
 
     gla_m2: Annotated[Finite, Field(gt=0)] | None = None
     selling_m2: Annotated[Finite, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _selling_is_a_part(self) -> "Area":
+        if self.gla_m2 and self.selling_m2 and self.selling_m2 > self.gla_m2:
+            raise ValueError(
+                f"selling_m2 {self.selling_m2:g} is larger than gla_m2 {self.gla_m2:g}, of which "
+                "it is a part; correct one of them"
+            )
+        return self
 
 
 class Tenancy(_Dated):
@@ -258,6 +280,11 @@ class SpaceFile(_Entry):
     lines: list[Line] = []
     cameras: list[Camera] = []
     links: list[Link] = []
+
+
+def _closing(opens: int, closes: int) -> tuple[int, int]:
+    """Count a span that runs past midnight on from its own day."""
+    return opens, closes if closes > opens else closes + 24 * 60
 
 
 def _minutes(span: str) -> tuple[int, int]:

@@ -83,6 +83,16 @@ def test_two_500s_and_then_an_answer_is_an_answer():
     assert 0.5 <= waits[0] <= 1.0 <= waits[1] <= 2.0
 
 
+def test_a_wait_is_told_before_it_begins():
+    told: list[str] = []
+    busy = Fault(status=429, headers={"Retry-After": "7"})
+    http = HttpClient(sleep=lambda _s: told.append("slept"), on_wait=told.append)
+    with PosApi(ROWS, token=SECRET, faults=[busy]) as api, closing(http):
+        ask(api, http)
+    assert told[0].startswith("7 s, Connector 'pos-main' attempt 1 of 4 was answered 429")
+    assert told[1] == "slept"
+
+
 def test_500s_for_ever_end_after_the_last_attempt():
     with (
         PosApi(ROWS, token=SECRET, faults=[Fault(status=500, times=99)]) as api,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.space.checks import warnings
 from ksi_pipeline.space.load import check_together, load_space
 from ksi_pipeline.space.tables import space_tables
 
@@ -84,12 +85,38 @@ def refusal(load, old: str, new: str) -> str:
         ),
         pytest.param("units:\n", "units: [\n", "this is no YAML", id="not-yaml"),
         pytest.param("name: Mall", "name: Mall, name: Mal", "is given twice", id="repeated-key"),
+        pytest.param("id: mall", 'id: ".."', "'..' is no id", id="parent-folder"),
+        pytest.param("selling_m2: 80", "selling_m2: 130", "larger than gla_m2 120", id="selling"),
+        pytest.param(
+            'business_day_start: "05:00"',
+            'opening_hours: {mon: ["09:00-14:00", "13:00-21:00"]}',
+            "mon: '09:00-14:00' and '13:00-21:00' overlap",
+            id="overlapping-hours",
+        ),
+        pytest.param("name: Mall", "name: 7", "it should be text; put it in quotes", id="words"),
         pytest.param("units:\n", "lines: &a [*a]\nunits:\n", "which never ends", id="endless"),
         pytest.param("from: 2025-01-01", "from: 0001-01-01", "lies before 1900", id="year-1"),
     ],
 )
 def test_a_wrong_file_is_refused_with_line_entry_and_remedy(load, old, new, says):
     assert says in refusal(load, old, new)
+
+
+def test_opening_hours_that_touch_or_run_past_midnight_are_taken(load):
+    hours = 'opening_hours: {mon: ["22:00-02:00", "09:00-14:00", "14:00-21:00"]}'
+    assert load(GOOD.replace('business_day_start: "05:00"', hours)).file.site.opening().is_known
+
+
+def test_an_entrance_that_two_cameras_see_at_once_is_doubtful(load):
+    second = "cameras:\n  - {id: cam-2, sees: [door], FROM}\n"
+    at_once = load(GOOD.replace("cameras:\n", second.replace("FROM", "from: 2025-01-01")))
+    (doubt,) = warnings(at_once.file)
+    assert "'door'" in doubt
+    assert "'cam-1'" in doubt
+    assert "'cam-2'" in doubt
+    apart = GOOD.replace("sees: [shelf, door]", "sees: [shelf, door], to: 2025-01-01")
+    later = load(apart.replace("cameras:\n", second.replace("FROM", "from: 2025-01-01")))
+    assert list(warnings(later.file)) == []
 
 
 def test_everything_wrong_is_said_at_once(load):

@@ -1,6 +1,6 @@
 """Asking the ticket feeds, and keeping their answers as they were sent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,11 +26,13 @@ class PullReport:
 
     Attributes:
         failed: for each connector that failed, its code and message.
+        unasked: why a connector that was named was asked nothing; null where it was asked.
     """
 
     answer_count: int = 0
     new_count: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    unasked: str | None = None
 
 
 def pull_answers(workspace: Workspace, window: Window, only: str | None = None) -> PullReport:
@@ -45,24 +47,41 @@ def pull_answers(workspace: Workspace, window: Window, only: str | None = None) 
         only: ask only this connector.
 
     Raises:
-        ConfigError: connectors.yaml is wrong, or has no connector `only`.
+        ConfigError: connectors.yaml is wrong, has no connector `only`, or that one has no token or
+            no absent_means.
     """
     report = PullReport()
     spaces = workspace.spaces()
     for config in _asked(workspace, only):
         for space in spaces:
-            if not _pull_site(workspace, report, config, space, window):
+            if not _pull_site(workspace, report, config, space, window, is_alone=bool(only)):
                 break
+    if only is not None and not report.answer_count and not report.failed:
+        report.unasked = _why_unasked(spaces, only, window, workspace.clock())
     return report
+
+
+def _why_unasked(spaces: list[Space], connector_id: str, window: Window, now: datetime) -> str:
+    linked = [s for s in spaces if any(li.connector == connector_id for li in s.file.links)]
+    asked = f"Connector {connector_id!r} was asked nothing: "
+    if not linked:
+        return f"{asked}no space file links a code of it. Add its codes to links:."
+    if all(_over(window, now, space.file.site.zone_info) is None for space in linked):
+        return f"{asked}no whole local hour of the window is over yet. Ask for an earlier one."
+    return (
+        f"{asked}no hour starts in the window, or no code is linked then. Widen the window, or "
+        "correct 'from' and 'to' of links:."
+    )
 
 
 def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
     configs = load_connectors(workspace.home.connectors)
     if only is not None and only not in {config.id for config in configs}:
         known = ", ".join(config.id for config in configs) or "none"
+        has = f"it has: {known}" if workspace.home.connectors.exists() else "there is no such file"
         raise ConfigError(
-            f"There is no connector {only!r} in {workspace.home.connectors} (it has: {known}). "
-            "Correct the name, or add the connector.",
+            f"There is no connector {only!r} in {workspace.home.connectors} ({has}). Correct the "
+            "name, or add the connector; docs/how-to/connect-a-till.md says how.",
             code="E_UNKNOWN_CONNECTOR",
         )
     for config in configs:
@@ -79,6 +98,8 @@ def _pull_site(
     config: ConnectorConfig,
     space: Space,
     window: Window,
+    *,
+    is_alone: bool,
 ) -> bool:
     """Ask for one site; False when the connector cannot be asked and the next site need not try."""
     zone = space.file.site.zone_info
@@ -89,15 +110,20 @@ def _pull_site(
         codes = _codes(space, config.id, part)
         if not codes:
             continue
-        workspace.progress(
-            f"tickets {config.id} {part.start:%Y-%m-%d}",
-            (part.start - asked.start) / (asked.end - asked.start),
-        )
+        share = (part.start - asked.start) / (asked.end - asked.start)
+        workspace.progress(f"tickets {config.id} {part.start:%Y-%m-%d}", share)
         try:
             config.require_active()
-            connector = make_connector(config, workspace.secrets, workspace.clock)
+            connector = make_connector(
+                config,
+                workspace.secrets,
+                workspace.clock,
+                on_wait=_teller(workspace, share),
+            )
             answers = connector.fetch(part, codes, zone)
         except KsiError as error:
+            if is_alone and isinstance(error, ConfigError):
+                raise
             report.failed[config.id] = f"{error.code}: {error}"
             _cover_refused(workspace, space, config.id, codes, Window(part.start, asked.end), error)
             return False
@@ -108,6 +134,13 @@ def _pull_site(
                 workspace.store, _raw(answer, space.site_id), workspace.final_after
             )
     return True
+
+
+def _teller(workspace: Workspace, share: float) -> Callable[[str], None]:
+    def tell(what: str) -> None:
+        workspace.progress(f"waiting {what}", share)
+
+    return tell
 
 
 def _note_if_no_list(report: PullReport, answer: Answer) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.space.load import Space, camera_version
+from video_ingest.calibrate import fit_homography
 from video_ingest.chunks import list_chunks, parse_start, require_files
-from video_ingest.contract import CameraSpec
+from video_ingest.contract import CalibrationError, CameraSpec
 from video_ingest.detectors import make_detector
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
 from video_ingest.tables import write_outputs
@@ -98,6 +99,23 @@ def _notices(result: ChunkResult) -> Iterator[str]:
             "hold; they are not covered, and the rest counts. Send the file again if the recorder "
             "still has it whole."
         )
+
+
+def check_calibrations(space: Space) -> None:
+    """Try the homography of every camera that has one.
+
+    Raises:
+        ConfigError: E_CALIBRATION, naming each camera whose points allow no mapping.
+    """
+    wrong = []
+    for camera in space.file.cameras:
+        try:
+            if camera.homography:
+                fit_homography(camera.homography)
+        except CalibrationError as error:
+            wrong.append(f"{space.name}: camera {camera.id!r}: {error}")
+    if wrong:
+        raise ConfigError("\n".join(wrong), code="E_CALIBRATION")
 
 
 def camera_spec(space: Space, camera_id: str, instant: datetime) -> CameraSpec:
