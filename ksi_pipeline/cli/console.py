@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -34,8 +35,9 @@ _OF_THE_CALL = {
 # No room, quota used up, a fault of the disk: everything was called rightly.
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Lines are broken for a terminal only: in a file or a pipe, whoever reads them breaks them.
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
@@ -66,7 +68,7 @@ def errors_as_messages() -> Iterator[None]:
 
 
 def _say(code: str, message: str) -> None:
-    err.print(f"[red]{code}[/red] ", end="")
+    err.print(f"[red]{code}[/red]: ", end="")
     err.print(message, markup=False)
 
 

@@ -171,7 +171,7 @@ def show(report: "RunReport", workspace: Workspace) -> None:
 
 def _show_set_aside(report: "RunReport") -> None:
     for thing in report.set_aside[:_MOST_SHOWN]:
-        err.print(f"[yellow]set aside[/yellow] {thing.code} ", end="")
+        err.print(f"[yellow]set aside[/yellow] {thing.code}: ", end="")
         err.print(thing.message, markup=False)
     if len(report.set_aside) > _MOST_SHOWN:
         codes = counted(Counter(thing.code for thing in report.set_aside))

@@ -99,13 +99,20 @@ def refused_coverage(
 
 
 def needed_coverage(
-    new: pa.Table, existing: pa.Table, *, final_after: timedelta, zone: ZoneInfo
+    new: pa.Table,
+    existing: pa.Table,
+    *,
+    final_after: timedelta,
+    zone: ZoneInfo,
+    is_answer: bool = True,
 ) -> pa.Table:
     """Keep of new coverage only what says something new, judged by whole local hours.
 
     An hour is left out where
     * it is already complete, and either the new row is not, or it is no nearer to final;
-    * the newest row for it has the same status and reason, and is no further from final.
+    * the newest row for it has the same status and reason, and is no further from final;
+    * the new row comes of a request that failed, and an answer was silent about it before: what
+      the feed said of the hour is known better than that it could not be asked again.
     Final means: said at least `final_after` after the end of the hour. So the same poll repeated
     appends nothing, and a failed request never covers up an hour that was once complete.
 
@@ -114,6 +121,7 @@ def needed_coverage(
         existing: schema COVERAGE; other connectors, codes and times are ignored.
         final_after: the connector's choice.
         zone: of the site whose codes they are.
+        is_answer: False where `new` is of a failed request.
     """
     known: dict[tuple[str, str], list[_Span]] = {}
     for span in _spans(existing):
@@ -128,9 +136,16 @@ def needed_coverage(
         near.sort(key=lambda other: other.fetched_at_utc)
         for hour in whole_hours(span.window, zone).values():
             window = Window(hour.from_utc, hour.end_utc)
+            if not is_answer and _was_silent(window, near):
+                continue
             if _says_something_new(span, window, near, final_after):
                 needed.append(replace(span, window=window))
     return _table(_merged(needed))
+
+
+def _was_silent(window: Window, near: Sequence[_Span]) -> bool:
+    covering = [other for other in near if other.window.overlap(window) == window]
+    return bool(covering) and covering[-1].status == "silent"
 
 
 def _says_something_new(

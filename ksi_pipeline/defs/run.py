@@ -90,8 +90,10 @@ def run_main_job(
         FULL_REFRESH: "true" if full_refresh else "false",
         BY_HAND: str(home),
     }
-    # Dagster also warns of every dbt check that did not run because dbt had nothing to build.
-    logging.getLogger("dagster").setLevel(logging.ERROR)
+    # Dagster also warns of every dbt check that did not run because dbt had nothing to build. A run
+    # sets the level of its logger `dagster` anew, so it is those below that are quietened.
+    for name in ("dagster", "dagster._core"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     # dbt's lines go to its own log; here they would break the progress bar.
     with redirect_stdout(StringIO()):
         result = job.execute_in_process(

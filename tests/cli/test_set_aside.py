@@ -1,6 +1,8 @@
 """What a run or a pull cannot use is said, each with its code, and never with exit code 0 alone."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,16 @@ def test_json_lists_what_a_run_set_aside(home):
     (found,) = json.loads(ksi("run", "--dir", home, "--json").stdout)["set_aside"]
     assert found["code"] == "E_UNKNOWN_CAMERA"
     assert "cam-9" in found["message"]
+
+
+def test_a_run_without_news_prints_nothing_of_dagster_and_no_broken_lines(home):
+    (home / "connectors.yaml").unlink(missing_ok=True)
+    command = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()"]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "run", "--dir", str(home)], capture_output=True, text=True, check=True
+        )
+    assert done.stdout == (
+        "Nothing new: no chunk was decoded, no row was written, the marts are as they were.\n"
+    )
+    assert "asset check" not in done.stderr

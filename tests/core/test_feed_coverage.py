@@ -45,8 +45,8 @@ def failed(after: timedelta = HOUR) -> pa.Table:
     )
 
 
-def needed(new: pa.Table, existing: pa.Table = NOTHING) -> pa.Table:
-    return needed_coverage(new, existing, final_after=FINAL_AFTER, zone=ZONE)
+def needed(new: pa.Table, existing: pa.Table = NOTHING, *, is_answer: bool = True) -> pa.Table:
+    return needed_coverage(new, existing, final_after=FINAL_AFTER, zone=ZONE, is_answer=is_answer)
 
 
 def said(coverage: pa.Table) -> list[tuple]:
@@ -128,14 +128,25 @@ def test_a_complete_hour_stays_complete_whatever_fails_later():
     assert said(needed(covered(after=100 * HOUR), complete)) == []
 
 
-def test_an_answer_after_a_failure_is_told_and_so_is_a_failure_of_another_kind():
+def test_an_answer_after_a_failure_is_told():
     assert said(needed(covered(9, after=2 * HOUR), failed())) == [
         (9, 10, "complete", None),
         (10, 14, "silent", "feed_absent_hour"),
     ]
+
+
+def test_a_refused_row_is_told_of_an_hour_that_an_earlier_answer_left_out():
     assert said(needed(failed(after=2 * HOUR), covered(9))) == [
         (10, 14, "refused", "E_FEED_TIMEOUT")
     ]
+
+
+def test_a_failed_request_says_nothing_of_an_hour_that_an_answer_left_out():
+    known = covered(9)
+    assert said(known) == [(9, 10, "complete", None), (10, 14, "silent", "feed_absent_hour")]
+    refused = failed(after=2 * HOUR)
+    assert said(needed(refused, known, is_answer=False)) == []
+    assert said(needed(refused, covered(9, absent_means="zero"), is_answer=False)) == []
 
 
 def test_the_first_answer_after_the_grace_time_is_told_hour_by_hour():

@@ -339,3 +339,22 @@ def test_a_bad_row_is_quarantined_the_good_hour_is_loaded_and_totals_reconcile(s
     assert (parsed.rows_quarantined, parsed.rows_unmatched) == (1, 1)
     assert ("refused", "E_NUM_TICKETS_TYPE", 3600.0) in spans(workspace, "feed")
     assert reconcile(workspace).is_balanced
+
+
+def test_a_failed_second_question_leaves_the_reason_that_the_first_answer_gave(shop):
+    home = shop()
+    with PosApi(ROWS[:1], token=TOKEN) as api:
+        connectors = CONNECTORS.format(url=api.url, good=api.url).replace("zero", "missing")
+        (home / "connectors.yaml").write_text(connectors)
+        workspace = make_workspace(home)
+        pull_answers(workspace, MORNING)
+        parse_answers(workspace)
+        before = spans(workspace, "feed")
+        assert ("silent", "feed_absent_hour", 3600.0) in before
+        api.script(Fault(status=500, times=9))
+        assert "pos-main" in pull_answers(workspace, MORNING).failed
+        api.faults.clear()
+        api.script(Fault(body=b"<html>"))
+        assert "pos-main" in pull_answers(workspace, MORNING).failed
+        parse_answers(workspace)
+    assert spans(workspace, "feed") == before

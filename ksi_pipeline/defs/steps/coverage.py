@@ -11,16 +11,29 @@ from ksi_pipeline.store.store import Change
 
 
 def add_coverage(
-    workspace: Workspace, change: Change, space: Space, coverage: pa.Table, source: str
+    workspace: Workspace,
+    change: Change,
+    space: Space,
+    coverage: pa.Table,
+    source: str,
+    *,
+    is_answer: bool = True,
 ) -> None:
-    """Append what is new in feed coverage, and touch the unit-hours it speaks about."""
+    """Append what is new in feed coverage, and touch the unit-hours it speaks about.
+
+    `is_answer` is False where the coverage is of a request that failed.
+    """
     store = workspace.store
     feed = f"{source.partition(':')[2].rpartition('/')[0]}/"
     existing = pa.concat_tables(
         [store.read("coverage", prefix=f"{kind}:{feed}") for kind in ("answer", "refused")]
     )
     needed = needed_coverage(
-        coverage, existing, final_after=workspace.final_after, zone=space.file.site.zone_info
+        coverage,
+        existing,
+        final_after=workspace.final_after,
+        zone=space.file.site.zone_info,
+        is_answer=is_answer,
     )
     if needed.num_rows == 0:
         return

@@ -226,7 +226,7 @@ def _refuse_answer(
         fetched_at_utc=question.fetched_at_utc,
     )
     source = f"answer:{question.connector_id}/{space.site_id}/{_answer_name(question)}"
-    add_coverage(workspace, change, space, refused, source)
+    add_coverage(workspace, change, space, refused, source, is_answer=False)
 
 
 def _answer_name(question: Fetch) -> str:

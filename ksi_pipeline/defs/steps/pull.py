@@ -199,6 +199,6 @@ def _cover_refused(
     )
     instants = f"{to_us(window.start)}-{to_us(workspace.clock())}"
     source = f"refused:{connector_id}/{space.site_id}/{instants}"
-    add_coverage(workspace, change, space, refused, source)
+    add_coverage(workspace, change, space, refused, source, is_answer=False)
     if change.adds:
         workspace.store.commit(change)
