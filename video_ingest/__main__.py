@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     start = parse_start(arguments.start) if arguments.start else None
-    require_files(arguments.chunks)
     chunks = list_chunks(arguments.chunks, arguments.site, arguments.camera, start)
     camera = _camera(arguments)
+    require_files(arguments.chunks)
     detector = make_detector(arguments.detector, arguments.model)
     print(f"{len(chunks)} chunks, detector {detector.name}, {arguments.sample_hz:g} samples/s")
     began, results = time.monotonic(), []

@@ -287,6 +287,13 @@ def test_the_command_ends_with_2_for_a_bad_homography(tmp_path, capsys, text):
     assert "E_CALIBRATION" in capsys.readouterr().err
 
 
+def test_the_command_ends_with_2_for_a_file_that_is_not_there_and_writes_nothing(tmp_path, capsys):
+    named = ["20260302T090000Z.avi", "--site", "mall", "--camera", "cam-1", "--out"]
+    assert main([*named, str(tmp_path / "out")]) == 2
+    assert "E_CHUNK_MISSING" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_give_the_starts_when_none_is_given(chunks_of, tmp_path):
     (chunk,) = chunks_of((0, 10))
     path = chunk.path.rename(tmp_path / "2026-03-02T10_00_00+01_00.avi")
