@@ -184,6 +184,11 @@ def _read_yaml(path: Path) -> object:
             "Indentation and brackets are the usual cause.",
             code="E_CONNECTORS_FILE",
         ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{path}: this is no YAML of connectors: brackets lie hundreds deep in each other.",
+            code="E_CONNECTORS_FILE",
+        ) from None
     return {} if raw is None else raw
 
 

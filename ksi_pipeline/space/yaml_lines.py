@@ -38,6 +38,12 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
             "brackets are the usual cause.",
             code="E_SPACE_YAML",
         ) from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{name}: this is no YAML of a space file: brackets lie hundreds deep in each other. "
+            "Close those that were left open.",
+            code="E_SPACE_YAML",
+        ) from error
     lines: dict[Path, int] = {}
     if node is None:
         return None, lines

@@ -164,3 +164,8 @@ def test_a_token_is_trimmed_and_one_with_a_blank_inside_is_refused():
         config.token({"POS_TOKEN": "abc def"}.get)
     assert refused.value.code == "E_TOKEN_INVALID"
     assert "def" not in str(refused.value)
+
+
+def test_brackets_that_lie_too_deep_are_no_connectors(tmp_path):
+    (tmp_path / "connectors.yaml").write_text(f"connectors: {'[' * 3000}{']' * 3000}\n")
+    assert refusal(tmp_path / "connectors.yaml").code == "E_CONNECTORS_FILE"
