@@ -159,7 +159,7 @@ def test_changing_what_absence_means_takes_the_zeros_back(shop):
         workspace = make_workspace(home)
         poll(workspace, api, ROWS[:1], NOW)
         assert {r["status"] for r in workspace.store.read("coverage").to_pylist()} == {"complete"}
-        write_connectors(home, api.url)
+        path.write_text(path.read_text().replace("zero", "missing"))
         parse_answers(workspace)
     statuses = sorted(r["status"] for r in workspace.store.read("coverage").to_pylist())
     assert statuses == ["complete", "silent"]
