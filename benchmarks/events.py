@@ -17,6 +17,8 @@ of compiled code, whole ones with them. Before anything is timed, samples, shape
 find the same runs of samples in the same zones, and supervision, which rounds to pixels, nearly so.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -27,13 +29,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.schemas import DATASETS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 STORES, ZONES, LINES = 10, 12, 3
 FLOOR_M = (40.0, 30.0)
@@ -133,6 +138,8 @@ def ours(path: Path, out: Path, *, position: str = "linear", with_shapes: bool =
 
 def write_runs(walks: pl.DataFrame, inside: dict[str, pl.Series], out: Path, store: int) -> None:
     """Runs of samples inside each zone, from a mask per zone."""
+    import polars as pl
+
     runs = []
     for zone_id, mask in inside.items():
         marked = walks.with_columns(inside=mask)
@@ -153,11 +160,14 @@ def write_runs(walks: pl.DataFrame, inside: dict[str, pl.Series], out: Path, sto
 
 
 def by_store(path: Path) -> list[pl.LazyFrame]:
+    import polars as pl
+
     points = pl.scan_parquet(path).select(COLUMNS)
     return [points.filter(pl.col("site_id") == f"store-{store}") for store in range(STORES)]
 
 
 def shapely(path: Path, out: Path) -> None:
+    import polars as pl
     import shapely as sh
 
     for store, points in enumerate(by_store(path)):
@@ -172,6 +182,8 @@ def shapely(path: Path, out: Path) -> None:
 
 
 def is_inside(corners: Polygon) -> pl.Expr:
+    import polars as pl
+
     inside = pl.lit(value=False)
     x, y = pl.col("x_m"), pl.col("y_m")
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
@@ -191,6 +203,7 @@ def polars(path: Path, out: Path) -> None:
 
 
 def supervision(path: Path, out: Path) -> None:
+    import polars as pl
     import supervision as sv
 
     for store, points in enumerate(by_store(path)):
@@ -220,6 +233,8 @@ def supervision(path: Path, out: Path) -> None:
 
 
 def scan(path: Path, out: Path) -> None:
+    import polars as pl
+
     pl.scan_parquet(path).select(
         *[pl.col(name).str.len_bytes().sum() for name in COLUMNS[:3]],
         *[pl.col(name).cast(pl.Float64).sum() for name in COLUMNS[3:]],
@@ -256,6 +271,8 @@ def check(path: Path) -> None:
 
 def runs_of(contender: str, path: Path) -> pl.DataFrame:
     """Runs of two samples or more: one sample alone lasts no time at the end of a walk."""
+    import polars as pl
+
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         CONTENDERS[contender](path, Path(folder))
         if contender != "samples":

@@ -5,6 +5,7 @@ import shutil
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.time import HOUR
 from ksi_pipeline.defs.automation import HOURLY, main_job
 from ksi_pipeline.defs.checks import CHECKS
@@ -14,7 +15,7 @@ from ksi_pipeline.defs.publish import published
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.tickets import hourly_tickets, ticket_hours
 from ksi_pipeline.defs.vision import camera_chunks, tracklets
-from ksi_pipeline.defs.workspace import Progress, VideoSettings, Workspace, no_progress
+from ksi_pipeline.defs.workspace import VideoSettings, Workspace
 from ksi_pipeline.settings import REPOSITORY, Settings, load_settings, secret
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store

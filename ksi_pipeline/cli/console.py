@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from sqlalchemy.exc import SQLAlchemyError
 
 from ksi_pipeline.core.errors import ConfigError, KsiError
+from ksi_pipeline.core.progress import Progress as ProgressCallback
 from ksi_pipeline.core.time import YEARS, parse_instant
-from ksi_pipeline.defs.workspace import Progress as ProgressCallback
 from video_ingest.contract import DetectorError, VideoError
 
 OK, DATA_SAYS_NO, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -19,7 +19,8 @@ from ksi_pipeline.cli.console import (
 )
 from ksi_pipeline.cli.run import run_days, show
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.defs.workspace import Progress, Workspace
+from ksi_pipeline.core.progress import Progress
+from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.sandbox.compare import Compared, compare
 from ksi_pipeline.sandbox.folder import require_own_folder
 from ksi_pipeline.sandbox.home import SANDBOX_URL, MallTruth, simulate_mall, write_connectors

@@ -17,10 +17,7 @@ _QUEUE = ("joins", "served", "abandoned", "balked", "unknown")
 
 
 def events(
-    points: Annotated[
-        Path | None,
-        typer.Option(help="Tracklet points, one Parquet file.", exists=True, dir_okay=False),
-    ] = None,
+    points: Annotated[Path | None, typer.Option(help="Tracklet points, one Parquet file.")] = None,
     space: Annotated[
         list[Path] | None,
         typer.Option(help="Space file of the site; one for each site in the points."),

@@ -25,7 +25,7 @@ from ksi_pipeline.core.plan import SitePlan
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.tally import tally
 from ksi_pipeline.core.visits import visit_table
-from ksi_pipeline.core.walks import IntArray, encoded, names_of, walks_of
+from ksi_pipeline.core.walks import IntArray, encoded, names_of, present, walks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def count_events(points: pa.Table, plan: SitePlan) -> Events:
         ContractError: a row of another site, or a tracklet with a repeated instant.
     """
     _require_columns(points)
-    foreign = set(pc.unique(points["site_id"]).to_pylist()) - {plan.site_id}
+    foreign = set(present(encoded(points["site_id"]))) - {plan.site_id}
     if foreign:
         raise ContractError(
             f"Counting site {plan.site_id!r}: the points also hold site {sorted(foreign)[0]!r}. "
@@ -78,13 +78,13 @@ def count_events(points: pa.Table, plan: SitePlan) -> Events:
     samples = pa.table(
         {"tracklet_id": tracklets, **{name: points[name] for name in ("ts_utc", "x_m", "y_m")}}
     )
-    present = pc.unique(cameras.indices).to_pylist()
+    camera_ids = present(cameras)
     stays: list[IntArray] = []
     crossings: list[list[Crossings]] = []
-    for camera_id, code in sorted((cameras.dictionary[code].as_py(), code) for code in present):
+    for camera_id in camera_ids:
         of_camera = samples
-        if len(present) > 1:
-            of_camera = samples.filter(pc.equal(cameras.indices, code))
+        if len(camera_ids) > 1:
+            of_camera = samples.filter(pc.equal(cameras, camera_id))
         walk = walks_of(of_camera, plan.rules.max_gap_s, names)
         seen = plan.sees.get(camera_id, frozenset())
         zones = [i for i, zone in enumerate(plan.zones) if zone.zone_id in seen]

@@ -82,6 +82,7 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
     carried: pa.Table | None = None
     for piece in pieces:
         points = piece if carried is None else _in_one(carried, piece)
+        del piece  # it would stay in memory while the next is read
         first, last = _checked(points, row)
         if last == 0:
             carried = points
@@ -94,6 +95,7 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
         events.append(_count(points.slice(start, end - start), row + start, count))
         carried = _copied(points.slice(end))
         row += end
+        del points
     if carried is None:
         raise ValueError("a part of a stream has no rows")
     if head is None:

@@ -99,6 +99,14 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return column.unify_dictionaries().combine_chunks()
 
 
+def present(strings: pa.DictionaryArray) -> list[str]:
+    """Give the distinct strings of an encoded column, in order."""
+    codes = strings.indices.to_numpy()
+    if len(codes) and codes.min() == codes.max():  # mostly, and this is much quicker
+        return [strings.dictionary[int(codes[0])].as_py()]
+    return sorted(strings.dictionary.take(pa.array(np.unique(codes))).to_pylist())
+
+
 def names_of(tracklets: pa.DictionaryArray) -> Names:
     """Rank the names of a dictionary; sorted points come with sorted names, which costs nothing."""
     values = tracklets.dictionary

@@ -7,15 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
-
-Progress = Callable[[str, float], None]
-
-
-def no_progress(_what: str, _share: float) -> None:
-    """Show nothing."""
 
 
 def now_utc() -> datetime:

@@ -90,16 +90,20 @@ class Space:
             staff_rule=StaffRule(self.file.staff.min_s) if self.file.staff else None,
         )
 
-    def plans(self) -> list[tuple[datetime | None, datetime | None, SitePlan]]:
+    def plans(
+        self, camera_id: str | None = None
+    ) -> list[tuple[datetime | None, datetime | None, SitePlan]]:
         """Give the plans that hold one after the other: (from, to, plan), from and to half-open.
 
         What a camera sees holds only while its entry does, so each change of a camera entry begins
-        another plan. Zones and lines carry their own validity.
+        another plan; with `camera_id` only changes of that camera do. Zones and lines carry their
+        own validity.
         """
         whole, bounds = self.plan(), set[datetime]()
         for camera in self.file.cameras:
             ends = (self.instant(camera.valid_from), self.instant(camera.valid_to))
-            bounds |= {instant for instant in ends if instant is not None}
+            if camera_id in (None, camera.id):
+                bounds |= {instant for instant in ends if instant is not None}
         edges = [None, *sorted(bounds), None]
         return [
             (start, end, replace(whole, sees=self._seen_from(start)))

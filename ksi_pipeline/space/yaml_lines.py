@@ -11,6 +11,7 @@ Path = tuple[str | int, ...]
 
 # The C parser, where PyYAML was built with it, is ten times faster.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 100
 _SCALARS = yaml.constructor.SafeConstructor()
 
 
@@ -28,7 +29,13 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
         ConfigError: the text is no YAML, or a key is given twice in one mapping.
     """
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        depth = deepest = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            deepest = max(deepest, depth)
+        # The C parser ends the whole process where Python's raises RecursionError.
+        node = None if deepest > _DEEPEST else yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -38,12 +45,12 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
             "brackets are the usual cause.",
             code="E_SPACE_YAML",
         ) from error
-    except RecursionError as error:
+    if deepest > _DEEPEST:
         raise ConfigError(
             f"{name}: this is no YAML of a space file: brackets lie hundreds deep in each other. "
             "Close those that were left open.",
             code="E_SPACE_YAML",
-        ) from error
+        )
     lines: dict[Path, int] = {}
     if node is None:
         return None, lines

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -74,8 +73,7 @@ class PointsFile:
                 yield first, partial(self._tables, group, first)
 
     def _tables(self, group: int, first: int) -> Iterator[pa.Table]:
-        for _row, piece in self._pieces(group, first):
-            yield piece
+        return (piece for _row, piece in self._pieces(group, first))
 
     def _pieces(self, group: int, first: int) -> Iterator[tuple[int, pa.Table]]:
         with readable(self.path):
@@ -88,8 +86,11 @@ class PointsFile:
             for batch in file.iter_batches(
                 PIECE_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
             ):
-                yield first, self._filled(pa.Table.from_batches([batch]), first)
-                first += batch.num_rows
+                rows, piece = batch.num_rows, [pa.Table.from_batches([batch])]
+                # Nothing here may hold the piece while others count it.
+                del batch
+                yield first, self._filled(piece.pop(), first)
+                first += rows
 
     def _filled(self, table: pa.Table, first: int) -> pa.Table:
         for name in (*KEYS, "ts_utc"):
@@ -117,6 +118,8 @@ class PointsFile:
         Raises:
             TransientError: E_SORT, no room on the disk, mostly.
         """
+        import duckdb  # large, and most files come sorted
+
         path = folder / "sorted.parquet"
         columns = ", ".join((*_COUNTED, "confidence", "is_observed", _ROW))
         order = ", ".join((*KEYS, "ts_utc", _ROW))

@@ -95,6 +95,7 @@ def refusal(load, old: str, new: str) -> str:
         ),
         pytest.param("name: Mall", "name: 7", "it should be text; put it in quotes", id="words"),
         pytest.param("units:\n", f"lines: {'[' * 3000}{']' * 3000}\nunits:\n", "deep", id="deep"),
+        pytest.param("units:\n", f"lines: {'[' * 200_000}\nunits:\n", "no YAML", id="deeper"),
         pytest.param("units:\n", "lines: &a [*a]\nunits:\n", "which never ends", id="endless"),
         pytest.param("from: 2025-01-01", "from: 0001-01-01", "lies before 1900", id="year-1"),
     ],

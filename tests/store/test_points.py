@@ -240,3 +240,26 @@ def test_a_real_street_is_the_same_in_any_batches_and_order(test_data, tmp_path,
     (site,) = count_file(tmp_path / "p.parquet", [case / "space.yaml"], tmp_path / "out")
     assert [zone["visits"] for zone in site.zones] == [24, 120, 158]
     assert [(line["in"], line["out"]) for line in site.lines] == [(9, 5), (70, 66), (73, 65)]
+
+
+def test_a_camera_that_is_aimed_elsewhere_cuts_its_own_tracklets_and_no_others(spaces, tmp_path):
+    midnight = datetime(2026, 3, 2, 23, tzinfo=UTC)  # in Madrid
+    rows = [
+        {
+            "site_id": "east",
+            "camera_id": camera,
+            "tracklet_id": f"{camera}-1",
+            "ts_utc": midnight + timedelta(seconds=second),
+            "x_m": x,
+            "y_m": x,
+            "confidence": None,
+            "is_observed": True,
+        }
+        for camera, x in (("cam-1", 1.0), ("cam-10", 5.9))
+        for second in (-1, 0, 1)
+    ]
+    table = pa.Table.from_pylist(rows, schema=DATASETS["tracklet_points"])
+    pq.write_table(table, tmp_path / "p.parquet")
+    count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    visits = pq.read_table(tmp_path / "out" / "visits.parquet").to_pylist()
+    assert [(v["zone_id"], v["dwell_s"]) for v in visits] == [("shelf", 2.0), ("corner", 1.0)]

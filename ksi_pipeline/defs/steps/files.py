@@ -13,13 +13,13 @@ import pyarrow as pa
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events
 from ksi_pipeline.core.occupancy import zone_occupancy
+from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.queues import queue_events
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.staff import tracklet_staff, zone_staffing
 from ksi_pipeline.core.streams import CountedPart, RowError, Unsorted, count_part, joined_up
-from ksi_pipeline.defs.steps.counting import count_sites, of_sites
+from ksi_pipeline.defs.steps.counting import SiteCounter, count_sites, of_sites
 from ksi_pipeline.defs.steps.site_counts import SiteCounts, Tally, Watched
-from ksi_pipeline.defs.workspace import Progress, no_progress
 from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.files import ParquetStreams
 from ksi_pipeline.store.points import Part, PointsFile
@@ -92,14 +92,17 @@ def count_file(
 def _count(
     file: PointsFile, spaces: Mapping[str, Space], out_dir: Path, progress: Progress, threads: int
 ) -> list[SiteCounts]:
-    watched, plans = Watched(), {site_id: space.plans() for site_id, space in spaces.items()}
+    watched = Watched()
+    counters = {site_id: SiteCounter(space) for site_id, space in spaces.items()}
 
     def count_whole(points: pa.Table) -> Events:
         watched.note(points)
-        return count_sites(points, plans)
+        return count_sites(points, counters)
 
     def read_and_count(row: int, read: Part) -> CountedPart:
         part = count_part(read(), row, count_whole)
+        # What Arrow keeps for later would add up over threads to more than all that is in use.
+        pa.default_memory_pool().release_unused()
         progress("counting", row / file.row_count)
         return part
 
@@ -133,7 +136,7 @@ class _Sites:
         self._streams.write("visits", events.visits)
         self._streams.write("line_crossings", events.line_crossings)
         for site_id, visits in of_sites(events.visits):
-            self._tally(site_id).visits.append(visits)
+            self._tally(site_id).add_visits(visits)
         for site_id, crossings in of_sites(events.line_crossings):
             self._tally(site_id).add_crossings(crossings)
         if len(self._tallies) > 1:

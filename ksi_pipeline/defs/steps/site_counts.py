@@ -54,13 +54,14 @@ class Tally:
             line_id, way = lines.dictionary[code // 2].as_py(), ways.dictionary[code % 2].as_py()
             self.crossings[line_id, way] += int(count)
 
+    def add_visits(self, visits: pa.Table) -> None:
+        """Keep visits, with dictionary-encoded strings: less memory, and they are read often."""
+        self.visits.append(_encoded(visits))
+
     def all_visits(self) -> pa.Table:
-        """Give all visits so far as one table, with dictionary-encoded strings: read often."""
-        visits = pa.concat_tables([VISITS.empty_table(), *self.visits]).combine_chunks()
-        for i, column in enumerate(visits.schema):
-            if pa.types.is_string(column.type):
-                visits = visits.set_column(i, column.name, encoded(visits[column.name]))
-        return visits
+        """Give all visits so far as one table, strings dictionary-encoded."""
+        visits = pa.concat_tables([_encoded(VISITS.empty_table()), *self.visits])
+        return visits.unify_dictionaries().combine_chunks()
 
     def counts(
         self, space: Space, cameras: dict[str, Span | None], visits: pa.Table, queues: pa.Table
@@ -127,6 +128,13 @@ class Watched:
             for (site, camera_id), span in self._spans.items()
             if site == site_id
         }
+
+
+def _encoded(visits: pa.Table) -> pa.Table:
+    for i, column in enumerate(visits.schema):
+        if pa.types.is_string(column.type):
+            visits = visits.set_column(i, column.name, encoded(visits[column.name]))
+    return visits
 
 
 def _by_camera(points: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
