@@ -134,8 +134,15 @@ def _in_one(*tables: pa.Table) -> pa.Table:
 
 
 def _copied(points: pa.Table) -> pa.Table:
-    """A copy: a slice would keep the whole part in memory."""
-    return points.take(pa.array(np.arange(points.num_rows)))
+    """A copy with its own small dictionaries: a slice would keep the whole part in memory."""
+    copy = points.take(pa.array(np.arange(points.num_rows)))
+    for name in KEYS:
+        place = copy.schema.get_field_index(name)
+        field = copy.schema.field(place)
+        if pa.types.is_dictionary(field.type):
+            strings = copy[name].cast(pa.string())
+            copy = copy.set_column(place, field, strings.dictionary_encode())
+    return copy
 
 
 def _count(points: pa.Table, row: int, count: Count) -> Events:

@@ -1,5 +1,6 @@
 """YAML with the line of every value, so that an error can say where to look."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,9 @@ Path = tuple[str | int, ...]
 # The C parser, where PyYAML was built with it, is ten times faster.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 100
+# No text is deep without one of these: many dashes in a row, a far indent, or brackets (_is_deep).
+_STEEP = re.compile(r"(?:[-?:] +){50}|^ {50}", re.MULTILINE)
+_BRACKETS = re.compile(r"[\[\]{}]")
 _SCALARS = yaml.constructor.SafeConstructor()
 
 
@@ -29,13 +33,9 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
         ConfigError: the text is no YAML, or a key is given twice in one mapping.
     """
     try:
-        depth = deepest = 0
-        for event in yaml.parse(text, Loader=_LOADER):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            deepest = max(deepest, depth)
         # The C parser ends the whole process where Python's raises RecursionError.
-        node = None if deepest > _DEEPEST else yaml.compose(text, Loader=_LOADER)
+        is_deep = _is_deep(text)
+        node = None if is_deep else yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -45,7 +45,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
             "brackets are the usual cause.",
             code="E_SPACE_YAML",
         ) from error
-    if deepest > _DEEPEST:
+    if is_deep:
         raise ConfigError(
             f"{name}: this is no YAML of a space file: brackets lie hundreds deep in each other. "
             "Close those that were left open.",
@@ -55,6 +55,22 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
     if node is None:
         return None, lines
     return _value(node, (), lines, name, frozenset()), lines
+
+
+def _is_deep(text: str) -> bool:
+    open_brackets = most = 0
+    for bracket in _BRACKETS.findall(text):
+        open_brackets += 1 if bracket in "[{" else -1
+        most = max(most, open_brackets)
+    if most < 50 and not _STEEP.search(text):
+        return False
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def line_of(path: Path, lines: dict[Path, int]) -> int:

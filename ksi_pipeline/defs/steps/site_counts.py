@@ -154,8 +154,9 @@ def _by_zone(visits: pa.Table) -> dict[str, tuple[int, int, float]]:
     zones, tracklets = encoded(visits["zone_id"]), encoded(visits["tracklet_id"])
     zone, tracklet = (c.indices.to_numpy().astype(np.int64) for c in (zones, tracklets))
     count = np.bincount(zone)
-    pairs = np.unique(zone * len(tracklets.dictionary) + tracklet)
-    distinct = np.bincount(pairs // len(tracklets.dictionary))
+    pairs = np.sort(zone * len(tracklets.dictionary) + tracklet)
+    is_new = np.diff(pairs, prepend=-1) != 0
+    distinct = np.bincount(pairs[is_new] // max(len(tracklets.dictionary), 1))
     # Whole microseconds add up exactly, whatever their order.
     ends = [visits[name].cast(pa.int64()).to_numpy() for name in _ENDS]
     dwell = np.zeros(len(count), dtype=np.int64)
