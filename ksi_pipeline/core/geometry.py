@@ -135,6 +135,8 @@ def first_self_crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, in
     for i in range(count):
         for j in range(i + 1, count):
             adjacent = j == i + 1 or (i == 0 and j == count - 1)
+            if not adjacent and _are_apart(*edges[i], *edges[j]):
+                continue
             if not adjacent and _segments_touch(*edges[i], *edges[j]):
                 return i, j
             if adjacent and _folds_back(*edges[i], *edges[j]):
@@ -152,6 +154,16 @@ _Point = tuple[float, float]
 
 def _turn(a: _Point, b: _Point, c: _Point) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _are_apart(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
+    """Tell whether the boxes of two segments do not meet; this is most."""
+    return (
+        max(a[0], b[0]) < min(c[0], d[0])
+        or max(c[0], d[0]) < min(a[0], b[0])
+        or max(a[1], b[1]) < min(c[1], d[1])
+        or max(c[1], d[1]) < min(a[1], b[1])
+    )
 
 
 def _segments_touch(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:

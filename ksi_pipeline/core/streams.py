@@ -18,6 +18,8 @@ from ksi_pipeline.core.events import Events
 from ksi_pipeline.core.walks import encoded, frozen, names_of
 
 KEYS = ("site_id", "camera_id", "tracklet_id")
+# Tracklets at borders are counted together, as long as they are few.
+_MOST_CARRIED = 1 << 16
 Count = Callable[[pa.Table], Events]
 
 
@@ -115,7 +117,8 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
     for part in parts:
         if carried:
             _check_border(carried[-1], part)
-            if not _is_same_tracklet(carried[-1], part.head):
+            is_long = sum(table.num_rows for table in carried) > _MOST_CARRIED
+            if is_long and not _is_same_tracklet(carried[-1], part.head):
                 yield _count(_in_one(*carried), begun, count)
                 carried = []
         begun = begun if carried else part.row

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ksi_pipeline.core import streams
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events, count_events
 from ksi_pipeline.core.streams import RowError, Unsorted, count_part, joined_up
@@ -115,8 +116,9 @@ def test_a_row_that_breaks_the_stream_is_named_wherever_it_is_cut(cut, last, err
 
 def test_what_counting_says_of_a_row_is_told_with_its_place_in_the_stream():
     def refuse(table: pa.Table):
-        if "b" in table["tracklet_id"].to_pylist():
-            raise RowError("no", code="E_UNKNOWN_SITE", row=0)
+        names = table["tracklet_id"].to_pylist()
+        if "b" in names:
+            raise RowError("no", code="E_UNKNOWN_SITE", row=names.index("b"))
         return no_events(table)
 
     rows = [*GOOD, ("cam-1", "c", 0, 1.0)]
@@ -131,3 +133,17 @@ def test_null_metres_are_no_fault():
     nulls = pa.array([None] * 3, pa.float64())
     table = table.set_column(4, table.schema.field("x_m"), nulls)
     assert in_parts(table, [1], no_events)[0].num_rows == 0
+
+
+def test_many_tracklets_at_borders_are_not_all_kept(monkeypatch):
+    monkeypatch.setattr(streams, "_MOST_CARRIED", 2)
+    rows = [("cam-1", f"t{i}", second, 1.0) for i in range(9) for second in (0, 1)]
+    table, sizes = points(*rows), []
+
+    def count(whole: pa.Table):
+        sizes.append(whole.num_rows)
+        return no_events(whole)
+
+    in_parts(table, list(range(0, 18, 2)), count)
+    assert sum(sizes) == 18
+    assert max(sizes) == 4

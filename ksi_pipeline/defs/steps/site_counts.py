@@ -18,6 +18,8 @@ from ksi_pipeline.space.load import Space
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDS = ("entered_at_utc", "left_at_utc")
 Span = tuple[datetime, datetime]
+# A camera, and the time in which it sees something; None is without end.
+_Seen = tuple[str, datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,11 @@ class Tally:
             queues: schema QUEUE_EVENTS.
         """
         plan = space.plan()
-        figures = _by_zone(visits)
+        figures, seeing = _by_zone(visits), _seeing(space)
         zones, lines = [], []
         for zone_id in dict.fromkeys(zone.zone_id for zone in plan.zones):
             spans = [(z.valid_from, z.valid_to) for z in plan.zones if z.zone_id == zone_id]
-            reason = _unwatched(space, zone_id, spans, cameras)
+            reason = _unwatched(seeing.get(zone_id, []), spans, cameras)
             counted = figures.get(zone_id, (0, 0, 0.0)) if not reason else (None, None, None)
             names = ("visits", "tracklets", "dwell_s")
             zones.append(
@@ -87,7 +89,7 @@ class Tally:
             )
         for line_id in dict.fromkeys(line.line_id for line in plan.lines):
             spans = [(li.valid_from, li.valid_to) for li in plan.lines if li.line_id == line_id]
-            reason = _unwatched(space, line_id, spans, cameras)
+            reason = _unwatched(seeing.get(line_id, []), spans, cameras)
             ways = {way: None if reason else self.crossings[line_id, way] for way in ("in", "out")}
             lines.append({"line_id": line_id, **ways, "reason": reason})
         return SiteCounts(space.site_id, zones, lines, _by_queue(queues))
@@ -176,19 +178,22 @@ def _by_queue(queues: pa.Table) -> list[dict[str, Any]]:
     return [{"zone_id": i, **{name: found[i][name] for name in names}} for i in sorted(found)]
 
 
+def _seeing(space: Space) -> dict[str, list[_Seen]]:
+    """Give for each zone and line the cameras that see it, and when."""
+    seeing: dict[str, list[_Seen]] = defaultdict(list)
+    for start, end, plan in space.plans():
+        for camera_id, ids in plan.sees.items():
+            for shape_id in ids:
+                seeing[shape_id].append((camera_id, start, end))
+    return seeing
+
+
 def _unwatched(
-    space: Space,
-    shape_id: str,
+    seeing: list[_Seen],
     validity: list[tuple[datetime | None, datetime | None]],
     cameras: dict[str, Span | None],
 ) -> str | None:
     """Say why a zone or line was not watched; None when it was."""
-    seeing = [
-        (camera_id, start, end)
-        for start, end, plan in space.plans()
-        for camera_id, ids in plan.sees.items()
-        if shape_id in ids
-    ]
     names = ", ".join(sorted({camera_id for camera_id, _, _ in seeing}))
     if not seeing:
         return "no camera sees it"
