@@ -33,6 +33,6 @@ def marts(
         return
     out.print(
         f"The marts by space file {built.space_version} of {built.site_id} are in {out_file}; "
-        f"{built.days_counted} days count otherwise than now.",
+        f"days that count otherwise than now: {built.days_counted}.",
         markup=False,
     )

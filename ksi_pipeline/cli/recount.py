@@ -89,7 +89,7 @@ def _versions(pairs: Iterable[DayPair], side: str) -> str:
         version = getattr(pair, side)
         name = f"space file {version.space_version} of {pair.site_id}, rule {version.rule_version}"
         names.setdefault(name, []).append(pair.day)
-    return "; ".join(f"{name} ({len(days)} days)" for name, days in names.items())
+    return "; ".join(f"{name} (days: {len(days)})" for name, days in names.items())
 
 
 def _as_dict(report: RecountReport) -> dict[str, Any]:
