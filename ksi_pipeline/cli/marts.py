@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ksi_pipeline.cli.console import AsJson, errors_as_messages, out, print_json, progress_bar
+from ksi_pipeline.cli.run import require_home
 from ksi_pipeline.settings import load_settings
 
 
@@ -26,7 +27,9 @@ def marts(
     from ksi_pipeline.defs.steps.marts_aside import build_marts_aside
 
     with errors_as_messages(), progress_bar("ksi marts") as progress:
-        workspace = make_workspace(load_settings(data_dir), progress)
+        settings = load_settings(data_dir)
+        require_home(settings)
+        workspace = make_workspace(settings, progress)
         built = build_marts_aside(workspace, space_version, out_file)
     if as_json:
         print_json({**asdict(built), "out": out_file})

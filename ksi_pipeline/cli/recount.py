@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from ksi_pipeline.cli.console import day_option, out, print_json, progress_bar
+from ksi_pipeline.cli.run import require_home
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.recount import DayPair, RecountReport, Totals, recount
 from ksi_pipeline.settings import load_settings
@@ -38,7 +39,9 @@ def recount_days(
     first = day_option(from_day)
     last = day_option(to_day) if to_day else first
     with progress_bar("ksi events") as progress:
-        workspace = make_workspace(load_settings(data_dir), progress)
+        settings = load_settings(data_dir)
+        require_home(settings)
+        workspace = make_workspace(settings, progress)
         with only_run(workspace.home):
             report = recount(workspace, first, last, site)
     if as_json:

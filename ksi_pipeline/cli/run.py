@@ -52,7 +52,8 @@ def run(
 ) -> None:
     """Ingest, count, build and publish what is new, through Dagster, in this process.
 
-    Without days: yesterday and today, and every day that has chunks not decoded yet.
+    Without days: yesterday and today, and every day that has chunks not decoded yet. Stored days
+    that the space files now count otherwise are counted anew, however old.
     """
     with errors_as_messages(), progress_bar("ksi run") as progress:
         # Dagster takes seconds to import; verbs that do not need it should not wait for it.

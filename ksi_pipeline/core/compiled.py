@@ -22,7 +22,9 @@ def compiled(function: _F) -> _F:
     return kept
 
 
-NO_FAULT, UNSORTED, REPEATED, NOT_FINITE = 0, 1, 2, 3
+NO_FAULT, UNSORTED, REPEATED, NOT_FINITE, NO_INSTANT = 0, 1, 2, 3, 4
+# Years 1900 to 2200, as in core.time: others come from a wrong unit.
+FIRST_US, LAST_US = -2_208_988_800_000_000, 7_289_654_399_999_999
 
 
 @compiled
@@ -40,12 +42,18 @@ def first_fault(
     for i in range(len(ts)):
         if not (np.isfinite(x[i]) and np.isfinite(y[i])) and (len(known) == 0 or known[i]):
             return i, NOT_FINITE, head, last
+        if not FIRST_US <= ts[i] <= LAST_US:
+            return i, NO_INSTANT, head, last
         if i == 0:
             continue
         same = tracklets[i] == tracklets[i - 1] and cameras[i] == cameras[i - 1]
         if same and sites[i] == sites[i - 1]:
-            if ts[i] <= ts[i - 1]:
-                return i, REPEATED if ts[i] == ts[i - 1] else UNSORTED, head, last
+            if ts[i] < ts[i - 1]:
+                return i, UNSORTED, head, last
+            # Two unknown positions at one instant contradict nothing.
+            is_known = len(known) == 0 or (known[i] and known[i - 1])
+            if ts[i] == ts[i - 1] and is_known:
+                return i, REPEATED, head, last
             continue
         step = site_ranks[sites[i]] - site_ranks[sites[i - 1]]
         if step == 0:

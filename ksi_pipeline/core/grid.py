@@ -48,7 +48,7 @@ class Grid:
     frame: FloatArray
 
 
-@lru_cache(maxsize=256)  # the same cameras come again with every part of a stream
+@lru_cache(maxsize=32)  # the same cameras come again with every part of a stream
 def grid_of(
     polygons: tuple[tuple[_Point, ...], ...], lines: tuple[tuple[_Point, _Point], ...]
 ) -> Grid:

@@ -158,6 +158,7 @@ def _count(points: pa.Table, row: int, count: Count) -> Events:
 def _checked(points: pa.Table, row: int) -> tuple[int, int]:
     """Give the rows of the first tracklet and of the last, 0 for the last when it is the first."""
     from ksi_pipeline.core.compiled import (  # numba is slow to import
+        NO_INSTANT,
         NOT_FINITE,
         REPEATED,
         UNSORTED,
@@ -177,6 +178,13 @@ def _checked(points: pa.Table, row: int) -> tuple[int, int]:
     )  # fmt: skip
     if fault == UNSORTED:
         raise Unsorted(row + at)
+    if fault == NO_INSTANT:
+        raise RowError(
+            f"ts_utc is {points['ts_utc'].cast(pa.int64())[at]} microseconds since 1970, which is "
+            "in no year from 1900 to 2200. Check the unit of time in what made the file.",
+            code="E_BAD_TIME",
+            row=row + at,
+        )
     if fault in (REPEATED, NOT_FINITE):
         raise _bad_sample(points.slice(at, 1), row + at, is_repeated=fault == REPEATED)
     return head, points.num_rows - last if last else 0
@@ -204,7 +212,12 @@ def _check_border(before: pa.Table, part: CountedPart) -> None:
         tuple(table[name][at].as_py() for name in (*KEYS, "ts_utc"))
         for table, at in ((before, before.num_rows - 1), (part.head, 0))
     )
-    if one == two:
+    is_known = all(
+        table[name][at].is_valid
+        for table, at in ((before, before.num_rows - 1), (part.head, 0))
+        for name in ("x_m", "y_m")
+    )
+    if one == two and is_known:
         raise _bad_sample(part.head, part.row, is_repeated=True)
     if _sort_key(one) > _sort_key(two):
         raise Unsorted(part.row)

@@ -3,6 +3,7 @@
 import bisect
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ PIECE_ROWS = 1 << 18
 _READ_BYTES = 1 << 20
 _COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
 _SORT_MEMORY = "300MB"
+_SORTED_GROUP = 1 << 18
 # Where a row of a sorted copy came from.
 _ROW = "file_row_number"
 
@@ -44,13 +46,20 @@ class PointsFile:
         """
         self.path = path
         self._original = copy_of
+        if path.is_dir():
+            raise ContractError(
+                f"Reading {path} failed: it is a folder. Nothing was written. Name one file in it.",
+                code="E_FILE",
+            )
         with readable(path):
+            schema = pq.read_schema(path)
+            if copy_of is None:
+                require_columns(path.name, schema, DATASETS["tracklet_points"])
             self._file = pq.ParquetFile(path, read_dictionary=list(KEYS))
-        require_columns(path.name, pq.read_schema(path), DATASETS["tracklet_points"])
-        metadata = self._file.metadata
+        metadata = self._metadata = self._file.metadata
         self.row_count: int = metadata.num_rows
         counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-        self._firsts = [sum(counts[:i]) for i in range(len(counts))]
+        self._firsts = list(accumulate(counts, initial=0))[:-1]
         self._counts = counts
         if not self.row_count:
             raise ContractError(
@@ -79,6 +88,7 @@ class PointsFile:
         with readable(self.path):
             file = pq.ParquetFile(
                 self.path,
+                metadata=self._metadata,
                 read_dictionary=list(KEYS),
                 pre_buffer=False,
                 buffer_size=_READ_BYTES,
@@ -101,7 +111,20 @@ class PointsFile:
                     code="E_NULL",
                     row=first + row,
                 )
+        for name in KEYS:
+            self._require_text(table[name], name)
         return table
+
+    def _require_text(self, strings: pa.ChunkedArray, name: str) -> None:
+        try:
+            for chunk in strings.chunks:
+                chunk.dictionary.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise ContractError(
+                f"{self.path.name}: column {name!r} holds bytes that are no UTF-8 text. Nothing "
+                "was written. Write the file again with text.",
+                code="E_PARQUET",
+            ) from error
 
     def place_of(self, row: int) -> str:
         """Name a row as people find it: file, row group and row, all from 0."""
@@ -112,6 +135,24 @@ class PointsFile:
         group = bisect.bisect_right(self._firsts, row) - 1
         return f"{self.path.name}, row group {group}, row {row} of the file"
 
+    def _numbered(self) -> pa.RecordBatchReader:
+        """Read what is counted, each row with its place in the file."""
+        with readable(self.path):
+            file = pq.ParquetFile(self.path, metadata=self._metadata, pre_buffer=False)
+        schema = pa.schema([file.schema_arrow.field(name) for name in _COUNTED])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            first = 0
+            for batch in file.iter_batches(PIECE_ROWS, columns=list(_COUNTED)):
+                numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+                yield pa.RecordBatch.from_arrays(
+                    [*(batch.column(name) for name in _COUNTED), numbers], schema=numbered
+                )
+                first += batch.num_rows
+
+        numbered = schema.append(pa.field(_ROW, pa.int64()))
+        return pa.RecordBatchReader.from_batches(numbered, batches())
+
     def sorted_copy(self, folder: Path) -> "PointsFile":
         """Write the points in order into `folder`, in little memory; the work is DuckDB's.
 
@@ -121,19 +162,18 @@ class PointsFile:
         import duckdb  # large, and most files come sorted
 
         path = folder / "sorted.parquet"
-        columns = ", ".join((*_COUNTED, "confidence", "is_observed", _ROW))
         order = ", ".join((*KEYS, "ts_utc", _ROW))
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _SORT_MEMORY,
             "temp_directory": str(folder),
         }
+        rows = self._numbered()  # a path in the query would be taken for a pattern
         try:
             with duckdb.connect(config=settings) as connection:
+                connection.register("numbered_rows", rows)
                 connection.execute(
-                    f"copy (select {columns} from read_parquet(?, file_row_number = true) "
-                    f"order by {order}) to '{_quoted(path)}' "
-                    f"(format parquet, compression zstd, row_group_size {1 << 18})",
-                    [str(self.path)],
+                    f"copy (select * from numbered_rows order by {order}) to '{_quoted(path)}' "
+                    f"(format parquet, compression zstd, row_group_size {_SORTED_GROUP})"
                 )
         except duckdb.Error as error:
             raise TransientError(

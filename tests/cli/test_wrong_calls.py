@@ -216,3 +216,25 @@ def test_a_pull_that_asks_nothing_says_why(home, change, window, says):
     result = CliRunner().invoke(app, ["tickets", "pull", "pos", "--dir", str(home), *window])
     assert result.exit_code == 0
     assert says in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("events", "--recount", "--from", "2026-03-02"),
+        ("marts", "--space-version", "0123456789ab", "--out", "x.duckdb"),
+    ],
+)
+def test_looking_back_makes_no_data_home(tmp_path, call):
+    refused(*call, "--dir", tmp_path / "typo", code="E_DATA_HOME")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_marts_replace_no_file_of_another_kind(tmp_path):
+    make_home(tmp_path)
+    (tmp_path / "plan.png").write_bytes(b"picture")
+    refused(
+        "marts", "--space-version", "0123456789ab", "--out", tmp_path / "plan.png",
+        "--dir", tmp_path, code="E_MARTS_OUT",
+    )  # fmt: skip
+    assert (tmp_path / "plan.png").read_bytes() == b"picture"

@@ -263,3 +263,94 @@ def test_a_camera_that_is_aimed_elsewhere_cuts_its_own_tracklets_and_no_others(s
     count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
     visits = pq.read_table(tmp_path / "out" / "visits.parquet").to_pylist()
     assert [(v["zone_id"], v["dwell_s"]) for v in visits] == [("shelf", 2.0), ("corner", 1.0)]
+
+
+@pytest.mark.parametrize("name", ["p[1].parquet", "p*.parquet", "p?.parquet"])
+def test_an_unsorted_file_whose_name_looks_like_a_pattern_is_read_and_no_other(
+    whole, spaces, tmp_path, name
+):
+    table = walks()
+    folder = tmp_path / "named"
+    folder.mkdir()
+    pq.write_table(table.slice(0, 40), folder / "p1.parquet")
+    pq.write_table(table.take(np.arange(table.num_rows)[::-1]), folder / name)
+    count_file(folder / name, spaces, folder / "out")
+    assert [(folder / "out" / f"{n}.parquet").read_bytes() for n in OF_FILE] == whole
+
+
+@pytest.mark.parametrize("column", ["camera_id", "ts_utc", "is_observed"])
+def test_a_file_without_a_column_is_refused_by_its_name(spaces, tmp_path, column):
+    pq.write_table(walks().drop([column]), tmp_path / "p.parquet")
+    with pytest.raises(ContractError, match=column) as caught:
+        count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    assert caught.value.code == "E_SCHEMA"
+
+
+def test_points_are_not_replaced_by_their_own_counts(spaces, tmp_path):
+    pq.write_table(walks(), tmp_path / "visits.parquet")
+    with pytest.raises(ContractError) as caught:
+        count_file(tmp_path / "visits.parquet", spaces, tmp_path)
+    assert caught.value.code == "E_FILE"
+    assert pq.read_table(tmp_path / "visits.parquet") == walks()
+
+
+@pytest.mark.parametrize("instant", [2**62, -(2**61)])
+def test_an_instant_of_no_year_is_named_by_its_row(spaces, tmp_path, instant):
+    table = walks()
+    ts = table["ts_utc"].cast(pa.int64()).to_pylist()
+    ts[7] = instant
+    field = table.schema.field("ts_utc")
+    table = table.set_column(3, field, pa.array(ts, pa.int64()).cast(field.type))
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(ContractError, match="row 7 of the file") as caught:
+        count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    assert caught.value.code == "E_BAD_TIME"
+
+
+@pytest.mark.parametrize("column", ["site_id", "camera_id", "tracklet_id"])
+def test_text_that_is_no_utf_8_is_refused(spaces, tmp_path, column):
+    table = walks()
+    place = table.schema.get_field_index(column)
+    latin = pa.array([b"caf\xe9"] * table.num_rows, pa.binary()).view(pa.string())
+    pq.write_table(
+        table.set_column(place, table.schema.field(place), latin), tmp_path / "p.parquet"
+    )
+    with pytest.raises(ContractError, match=column) as caught:
+        count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    assert caught.value.code == "E_PARQUET"
+
+
+@pytest.mark.parametrize("row_group_size", [1, 100])
+def test_unknown_positions_at_one_instant_contradict_nothing(spaces, tmp_path, row_group_size):
+    row = walks().slice(0, 1).to_pylist()[0] | {"x_m": None, "y_m": None}
+    table = pa.Table.from_pylist([row, row], schema=walks().schema)
+    pq.write_table(table, tmp_path / "p.parquet", row_group_size=row_group_size)
+    (east,) = count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    assert east.zones[0]["reason"].endswith("not calibrated")
+
+
+def test_a_zone_that_held_between_two_days_with_points_was_not_watched(spaces, tmp_path):
+    space = spaces[0].read_text().replace("to: 2026-01-01", "from: 2026-03-05, to: 2026-03-07")
+    spaces[0].write_text(space)
+    one = walks(people=1).slice(0, 5)
+    later = one["ts_utc"].cast(pa.int64()).to_numpy() + 10 * 86_400_000_000
+    field = one.schema.field("ts_utc")
+    two = one.set_column(3, field, pa.array(later).cast(field.type))
+    pq.write_table(pa.concat_tables([one, two]), tmp_path / "p.parquet")
+    (east,) = count_file(tmp_path / "p.parquet", spaces[:1], tmp_path / "out")
+    reasons = {zone["zone_id"]: zone["reason"] for zone in east.zones}
+    assert (reasons["shelf"], reasons["window"]) == (None, "not valid at the time")
+
+
+def test_a_thousand_row_groups_read_the_footer_once(spaces, tmp_path, monkeypatch):
+    pq.write_table(walks(), tmp_path / "p.parquet", row_group_size=1)
+    opened: list[bool] = []
+    file = pq.ParquetFile
+
+    def noted(path, **how):
+        opened.append("metadata" in how)
+        return file(path, **how)
+
+    monkeypatch.setattr(points_room.pq, "ParquetFile", noted)
+    count_file(tmp_path / "p.parquet", spaces, tmp_path / "out")
+    assert opened.count(False) == 1

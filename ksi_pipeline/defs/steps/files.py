@@ -68,6 +68,12 @@ def count_file(
             row group and row.
         TransientError: E_SORT.
     """
+    if any((out_dir / f"{name}.parquet").resolve() == points.resolve() for name in OF_FILE):
+        raise ContractError(
+            f"{points} would be replaced by its own counts in {out_dir}. Nothing was written. "
+            "Choose another folder.",
+            code="E_FILE",
+        )
     loaded = [load_space(path) for path in spaces]
     check_together(loaded)
     by_site = {space.site_id: space for space in loaded}

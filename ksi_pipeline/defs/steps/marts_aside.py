@@ -68,6 +68,12 @@ def build_marts_aside(workspace: Workspace, space_version: str, out: Path) -> Ma
             "outside.",
             code="E_MARTS_OUT",
         )
+    if out.suffix != ".duckdb" or out.is_dir():
+        raise ConfigError(
+            f"The marts cannot be written to {out}: the name has to end in .duckdb, so that no "
+            "other file is replaced by mistake. Nothing was built. Choose such a name.",
+            code="E_MARTS_OUT",
+        )
     chosen = _space_of(workspace, space_version)
     with _aside(workspace, chosen) as aside:
         load_spaces(aside)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from ksi_pipeline.core.plan import LineShape, SitePlan, ZoneShape
+from ksi_pipeline.core.plan import LineShape, ZoneShape
 from ksi_pipeline.core.walks import RULE_VERSION
 from ksi_pipeline.space.load import Space
 
@@ -77,10 +77,26 @@ class SiteRecipes:
             "rules": asdict(self._whole.rules),
             "zones": _shapes(zones, start, end),
             "lines": _shapes(lines, start, end),
-            "cameras": [
-                {**_cut(begins, ends, start, end), "sees": _sees(plan, names)}
-                for begins, ends, plan in plans
-            ],
+            "cameras": self._cameras(names, start, end),
+        }
+
+    def _cameras(
+        self, names: set[str], start: datetime, end: datetime
+    ) -> dict[str, list[dict[str, Any]]]:
+        """List what each camera sees, and when: its tracklets are cut where its own entries end."""
+        seen = {
+            camera_id: [
+                {**_cut(begins, ends, start, end), "sees": sorted(ids & names)}
+                for begins, ends, plan in self.space.plans(camera_id)
+                if _holds(begins, ends, start, end)
+                for ids in [plan.sees.get(camera_id, frozenset())]
+            ]
+            for camera_id in sorted({camera.id for camera in self.space.file.cameras})
+        }
+        return {
+            camera_id: spans
+            for camera_id, spans in seen.items()
+            if any(span["sees"] for span in spans)
         }
 
 
@@ -106,11 +122,6 @@ def _shapes(
         for shape in shapes
     ]
     return sorted(listed, key=lambda shape: (shape["id"], shape["from"] or ""))
-
-
-def _sees(plan: SitePlan, names: set[str]) -> dict[str, list[str]]:
-    seen = {camera: sorted(ids & names) for camera, ids in plan.sees.items()}
-    return {camera: ids for camera, ids in seen.items() if ids}
 
 
 def _cut(

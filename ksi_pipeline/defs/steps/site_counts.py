@@ -16,6 +16,7 @@ from ksi_pipeline.core.walks import encoded
 from ksi_pipeline.space.load import Space
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR_US = 3_600_000_000
 _ENDS = ("entered_at_utc", "left_at_utc")
 Span = tuple[datetime, datetime]
 # A camera, and the time in which it sees something; None is without end.
@@ -66,7 +67,7 @@ class Tally:
         return visits.unify_dictionaries().combine_chunks()
 
     def counts(
-        self, space: Space, cameras: dict[str, Span | None], visits: pa.Table, queues: pa.Table
+        self, space: Space, cameras: dict[str, list[Span]], visits: pa.Table, queues: pa.Table
     ) -> SiteCounts:
         """Sum up.
 
@@ -96,10 +97,10 @@ class Tally:
 
 
 class Watched:
-    """When each camera of each site had points; threads may add to it side by side."""
+    """In which hours each camera of each site had points; threads may add side by side."""
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[str, str], tuple[int, int] | None] = {}
+        self._hours: dict[tuple[str, str], set[int]] = {}
         self._lock = Lock()
 
     def note(self, points: pa.Table) -> None:
@@ -108,27 +109,29 @@ class Watched:
             known = part
             if part["x_m"].null_count or part["y_m"].null_count:
                 known = part.filter(pc.and_(pc.is_valid(part["x_m"]), pc.is_valid(part["y_m"])))
-            found = None
-            if known.num_rows:
-                ts = known["ts_utc"].cast(pa.int64()).to_numpy()
-                found = int(ts.min()), int(ts.max())
+            hours = known["ts_utc"].cast(pa.int64()).to_numpy() // _HOUR_US
+            # Points come tracklet by tracklet, so most are in the hour of the one before.
+            found = set(hours[np.flatnonzero(np.diff(hours, prepend=-1))].tolist())
             with self._lock:
-                before = self._spans.get((site_id, camera_id))
-                if before and found:
-                    found = min(before[0], found[0]), max(before[1], found[1])
-                self._spans[site_id, camera_id] = found or before
+                self._hours.setdefault((site_id, camera_id), set()).update(found)
 
     def sites(self) -> set[str]:
         """Give the sites that had points."""
-        return {site for site, _ in self._spans}
+        with self._lock:
+            return {site for site, _ in self._hours}
 
-    def cameras(self, site_id: str) -> dict[str, Span | None]:
-        """Give first and last instant of each camera's known positions; None where it has none."""
+    def cameras(self, site_id: str) -> dict[str, list[Span]]:
+        """Give the UTC hours in which each camera had known positions; none where it had none."""
+        with self._lock:
+            hours = {
+                camera: sorted(h) for (site, camera), h in self._hours.items() if site == site_id
+            }
         return {
-            camera_id: span
-            and (_EPOCH + timedelta(microseconds=span[0]), _EPOCH + timedelta(microseconds=span[1]))
-            for (site, camera_id), span in self._spans.items()
-            if site == site_id
+            camera_id: [
+                (_EPOCH + timedelta(hours=hour), _EPOCH + timedelta(hours=hour + 1))
+                for hour in of_camera
+            ]
+            for camera_id, of_camera in hours.items()
         }
 
 
@@ -191,7 +194,7 @@ def _seeing(space: Space) -> dict[str, list[_Seen]]:
 def _unwatched(
     seeing: list[_Seen],
     validity: list[tuple[datetime | None, datetime | None]],
-    cameras: dict[str, Span | None],
+    cameras: dict[str, list[Span]],
 ) -> str | None:
     """Say why a zone or line was not watched; None when it was."""
     names = ", ".join(sorted({camera_id for camera_id, _, _ in seeing}))
@@ -199,14 +202,11 @@ def _unwatched(
         return "no camera sees it"
     if not any(camera_id in cameras for camera_id, _, _ in seeing):
         return f"no points of {names}"
-    spans = [(cameras[c], start, end) for c, start, end in seeing if cameras.get(c)]
+    spans = [(span, start, end) for c, start, end in seeing for span in cameras.get(c, [])]
     if not spans:
         return f"{names} not calibrated"
     if not any(
-        _overlap(span, (start, end), valid)
-        for span, start, end in spans
-        for valid in validity
-        if span
+        _overlap(span, (start, end), valid) for span, start, end in spans for valid in validity
     ):
         return "not valid at the time"
     return None
@@ -215,4 +215,4 @@ def _unwatched(
 def _overlap(span: Span, *validity: tuple[datetime | None, datetime | None]) -> bool:
     start = max([span[0], *(low for low, _ in validity if low)])
     ends = [high for _, high in validity if high]
-    return start <= span[1] and all(start < end for end in ends)
+    return start < span[1] and all(start < end for end in ends)
