@@ -16,7 +16,8 @@ from ksi_pipeline.core.walks import encoded
 from ksi_pipeline.space.load import Space
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HOUR_US = 3_600_000_000
+# Time is noted in stretches of 2**31 microseconds, some 36 minutes: a shift is all it takes.
+_STRETCH_BITS = 31
 _ENDS = ("entered_at_utc", "left_at_utc")
 Span = tuple[datetime, datetime]
 # A camera, and the time in which it sees something; None is without end.
@@ -97,10 +98,10 @@ class Tally:
 
 
 class Watched:
-    """In which hours each camera of each site had points; threads may add side by side."""
+    """When each camera of each site had points; threads may add to it side by side."""
 
     def __init__(self) -> None:
-        self._hours: dict[tuple[str, str], set[int]] = {}
+        self._stretches: dict[tuple[str, str], set[int]] = {}
         self._lock = Lock()
 
     def note(self, points: pa.Table) -> None:
@@ -109,30 +110,35 @@ class Watched:
             known = part
             if part["x_m"].null_count or part["y_m"].null_count:
                 known = part.filter(pc.and_(pc.is_valid(part["x_m"]), pc.is_valid(part["y_m"])))
-            hours = known["ts_utc"].cast(pa.int64()).to_numpy() // _HOUR_US
-            # Points come tracklet by tracklet, so most are in the hour of the one before.
-            found = set(hours[np.flatnonzero(np.diff(hours, prepend=-1))].tolist())
+            places = known["ts_utc"].cast(pa.int64()).to_numpy() >> _STRETCH_BITS
+            # Points come tracklet by tracklet, so most are in the stretch of the one before.
+            is_new = np.ones(len(places), dtype=np.bool_)
+            is_new[1:] = places[1:] != places[:-1]
+            found = set(places[is_new].tolist())
             with self._lock:
-                self._hours.setdefault((site_id, camera_id), set()).update(found)
+                self._stretches.setdefault((site_id, camera_id), set()).update(found)
 
     def sites(self) -> set[str]:
         """Give the sites that had points."""
         with self._lock:
-            return {site for site, _ in self._hours}
+            return {site for site, _ in self._stretches}
 
     def cameras(self, site_id: str) -> dict[str, list[Span]]:
-        """Give the UTC hours in which each camera had known positions; none where it had none."""
+        """Give the stretches of time in which each camera had known positions."""
         with self._lock:
-            hours = {
-                camera: sorted(h) for (site, camera), h in self._hours.items() if site == site_id
+            found = {
+                camera: sorted(places)
+                for (site, camera), places in self._stretches.items()
+                if site == site_id
             }
         return {
-            camera_id: [
-                (_EPOCH + timedelta(hours=hour), _EPOCH + timedelta(hours=hour + 1))
-                for hour in of_camera
-            ]
-            for camera_id, of_camera in hours.items()
+            camera: [(_instant(place), _instant(place + 1)) for place in places]
+            for camera, places in found.items()
         }
+
+
+def _instant(place: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=place << _STRETCH_BITS)
 
 
 def _encoded(visits: pa.Table) -> pa.Table:
