@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from ksi_pipeline.core.roles import numbered
 from ksi_pipeline.core.schemas import ZONE_OCCUPANCY
 from ksi_pipeline.core.time import hour_starts_us
 from ksi_pipeline.core.walks import IntArray, encoded, ranks_of, table_of
@@ -31,7 +32,7 @@ def zone_occupancy(visits: pa.Table, zone: ZoneInfo) -> pa.Table:
     from ksi_pipeline.core.compiled import crowds  # numba is slow to import
 
     visit, minute, start, end = _stays(visits)
-    shape = _shapes(visits)[visit]
+    shape = numbered(visits, *_SHAPE)[visit]
     # Stable, and near the order that visits come in, which makes it cheap.
     order = np.lexsort((minute, shape))
     visit, minute, start, end = visit[order], minute[order], start[order], end[order]
@@ -71,16 +72,6 @@ def _stays(visits: pa.Table) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     minute = first[visit] + nth * MINUTE_US
     low = np.maximum(start[visit], minute)
     return visit, minute, low, np.minimum(end[visit], minute + MINUTE_US)
-
-
-def _shapes(visits: pa.Table) -> IntArray:
-    """Number the distinct zones and geometries of visits."""
-    number = np.zeros(visits.num_rows, dtype=np.int64)
-    for name in _SHAPE:
-        column = visits[name]
-        codes = encoded(column).indices.to_numpy()
-        number = number * (int(codes.max(initial=0)) + 1) + codes
-    return number
 
 
 def _ranks(column: pa.ChunkedArray) -> IntArray:
