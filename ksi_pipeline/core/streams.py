@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events
-from ksi_pipeline.core.walks import encoded, frozen, names_of
+from ksi_pipeline.core.walks import bad_sample, encoded, frozen, names_of
 
 KEYS = ("site_id", "camera_id", "tracklet_id")
 # Tracklets at borders are counted together, as long as they are few.
@@ -192,19 +192,8 @@ def _checked(points: pa.Table, row: int) -> tuple[int, int]:
 
 def _bad_sample(point: pa.Table, row: int, *, is_repeated: bool) -> RowError:
     tracklet, instant = point["tracklet_id"][0].as_py(), point["ts_utc"][0].as_py()
-    sample = f"Tracklet {tracklet!r}, sample at {instant.isoformat()},"
-    if is_repeated:
-        return RowError(
-            f"{sample} comes twice, so the tracklet has no single position there. "
-            "Remove the repeated sample.",
-            code="E_REPEATED_SAMPLE",
-            row=row,
-        )
-    return RowError(
-        f"{sample} has a position that is no number. Write null metres for unknown.",
-        code="E_NOT_FINITE",
-        row=row,
-    )
+    message, code = bad_sample(tracklet, instant, is_repeated=is_repeated)
+    return RowError(message, code=code, row=row)
 
 
 def _check_border(before: pa.Table, part: CountedPart) -> None:

@@ -88,6 +88,21 @@ def walks_of(points: pa.Table, max_gap_s: float, names: Names | None = None) -> 
     return Walks(names, codes, ts, frozen(x), frozen(y), joins(codes, ts, gap_us))
 
 
+def bad_sample(tracklet_id: str, instant: datetime, *, is_repeated: bool) -> tuple[str, str]:
+    """Give message and code for a sample that comes twice, or whose position is no number."""
+    sample = f"Tracklet {tracklet_id!r}, sample at {instant.isoformat()},"
+    if is_repeated:
+        return (
+            f"{sample} comes twice, so the tracklet has no single position there. "
+            "Remove the repeated sample.",
+            "E_REPEATED_SAMPLE",
+        )
+    return (
+        f"{sample} has a position that is no number. Write null metres for unknown.",
+        "E_NOT_FINITE",
+    )
+
+
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """Give strings, plain or dictionary-encoded, as one dictionary array with 32-bit indices."""
     if not pa.types.is_dictionary(column.type):
@@ -159,23 +174,15 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
 def _refuse_bad_samples(
     names: Names, codes: NDArray[np.int32], ts: IntArray, x: FloatArray, y: FloatArray
 ) -> None:
-    def sample(row: int) -> str:
+    def refusal(row: int, *, is_repeated: bool) -> ContractError:
         instant = _EPOCH + timedelta(microseconds=int(ts[row]))
-        return (
-            f"Tracklet {names.values[int(codes[row])].as_py()!r}, sample at {instant.isoformat()},"
-        )
+        name = names.values[int(codes[row])].as_py()
+        message, code = bad_sample(name, instant, is_repeated=is_repeated)
+        return ContractError(message, code=code)
 
     finite = np.isfinite(x) & np.isfinite(y)
     if not finite.all():
-        raise ContractError(
-            f"{sample(int(np.argmin(finite)))} has a position that is no number. "
-            "Write null metres for unknown.",
-            code="E_NOT_FINITE",
-        )
+        raise refusal(int(np.argmin(finite)), is_repeated=False)
     repeated = (codes[:-1] == codes[1:]) & (np.diff(ts) == 0)
     if repeated.any():
-        raise ContractError(
-            f"{sample(int(np.argmax(repeated)))} comes twice, so the tracklet has no "
-            "single position there. Remove the repeated sample.",
-            code="E_REPEATED_SAMPLE",
-        )
+        raise refusal(int(np.argmax(repeated)), is_repeated=True)
