@@ -82,23 +82,78 @@ def survey(codes, ts, x, y, tracklets):
 
 
 @compiled
-def joins(codes, ts, max_gap):
-    """Whether each sample and the next are of one tracklet and at most `max_gap` us apart."""
-    joined = np.zeros(len(ts), dtype=np.bool_)
-    for i in range(len(ts) - 1):
-        joined[i] = codes[i] == codes[i + 1] and ts[i + 1] - ts[i] <= max_gap
-    return joined
+def stretches(ts, known, bits):
+    """Give the stretches of 2**bits us in which samples lie, each time another one begins.
+
+    `known` is empty where all samples count.
+    """
+    found = [np.int64(0) for _ in range(0)]
+    for i in range(len(ts)):
+        if len(known) > 0 and not known[i]:
+            continue
+        place = ts[i] >> bits
+        if len(found) == 0 or place != found[-1]:
+            found.append(place)
+    return found
 
 
 @compiled
-def not_turned_back(codes, at, is_in, min_inside):
-    """Drop entries that turn back over the line in less than `min_inside` us, with their exits."""
+def begins_of(one, two):
+    """Give the rows at which either of two columns of codes changes, the first row included."""
+    found = [0 for _ in range(0)]
+    for i in range(len(one)):
+        if i == 0 or one[i] != one[i - 1] or two[i] != two[i - 1]:
+            found.append(i)
+    return found
+
+
+@compiled
+def order_of(ranks, at, places, rank_count):
+    """Give the order by rank, instant and place; quick where each rank has few rows."""
+    firsts = np.zeros(rank_count + 1, dtype=np.int64)
+    for rank in ranks:
+        firsts[rank + 1] += 1
+    for rank in range(rank_count):
+        firsts[rank + 1] += firsts[rank]
+    ends = firsts.copy()
+    order = np.empty(len(ranks), dtype=np.int64)
+    for i in range(len(ranks)):
+        place, first = ends[ranks[i]], firsts[ranks[i]]
+        ends[ranks[i]] += 1
+        while place > first:
+            before = order[place - 1]
+            if at[before] < at[i] or (at[before] == at[i] and places[before] <= places[i]):
+                break
+            order[place] = before
+            place -= 1
+        order[place] = i
+    return order
+
+
+@compiled
+def not_turned_back(lines, codes, at, is_in, min_inside):
+    """Drop entries that turn back over their line in less than `min_inside` us, and their exits."""
     keep = np.ones(len(at), dtype=np.bool_)
     for i in range(len(at) - 1):
-        is_return = keep[i] and is_in[i] and not is_in[i + 1] and codes[i] == codes[i + 1]
+        is_same = lines[i] == lines[i + 1] and codes[i] == codes[i + 1]
+        is_return = keep[i] and is_in[i] and not is_in[i + 1] and is_same
         if is_return and at[i + 1] - at[i] < min_inside:
             keep[i] = keep[i + 1] = False
     return keep
+
+
+@compiled
+def _sorted(values, room):
+    """Sort into `room` if there is enough of it, without a new array: most groups are small."""
+    if len(values) > len(room):
+        return np.sort(values)
+    for i in range(len(values)):
+        value, place = values[i], i
+        while place > 0 and room[place - 1] > value:
+            room[place] = room[place - 1]
+            place -= 1
+        room[place] = value
+    return room[: len(values)]
 
 
 @compiled
@@ -109,10 +164,11 @@ def crowds(firsts, starts, ends, codes):
     """
     most = np.zeros(len(firsts) - 1, dtype=np.int64)
     distinct = np.zeros(len(firsts) - 1, dtype=np.int64)
+    room = np.empty((3, 32), dtype=np.int64)
     for group in range(len(firsts) - 1):
         low, high = firsts[group], firsts[group + 1]
-        coming, leaving = np.sort(starts[low:high]), np.sort(ends[low:high])
-        who = np.sort(codes[low:high])
+        coming, leaving = _sorted(starts[low:high], room[0]), _sorted(ends[low:high], room[1])
+        who = _sorted(codes[low:high], room[2])
         gone = 0
         for i in range(len(coming)):
             while gone < len(leaving) and leaving[gone] <= coming[i]:

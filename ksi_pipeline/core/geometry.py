@@ -118,7 +118,7 @@ def inside_pieces(
     corners = np.array(polygon, dtype=np.float64)
     box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])[None, :]
     found: tuple[NDArray[np.int64], FloatArray, FloatArray] = pieces_of_walks(
-        start, end, edges_of(corners), box
+        start, end, np.ascontiguousarray(edges_of(corners).T), box
     )
     return found
 

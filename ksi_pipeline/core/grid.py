@@ -29,8 +29,8 @@ class Grid:
     """Up to 64 polygons, up to 64 lines and their raster, as the kernel takes them.
 
     Attributes:
-        edges: of all polygons, see geometry.edges_of, shape (E, 4).
-        offsets: polygon z is edges[offsets[z]:offsets[z + 1]], shape (Z + 1,).
+        edges: of all polygons, see geometry.edges_of, shape (4, E).
+        offsets: polygon z is edges[:, offsets[z]:offsets[z + 1]], shape (Z + 1,).
         boxes: low x, low y, high x, high y of each polygon, shape (Z, 4).
         lines: x and y of a, then of b, shape (L, 4).
         cells: bits of zones whose edge touches, of zones that hold the cell whole, of lines that
@@ -56,12 +56,12 @@ def grid_of(
     from ksi_pipeline.core.kernels import mark_cells, reach_of_cells  # numba is slow to import
 
     shapes = [edges_of(polygon) for polygon in polygons]
-    edges = np.concatenate([np.zeros((0, 4)), *shapes])
+    edges = np.ascontiguousarray(np.concatenate([np.zeros((0, 4)), *shapes]).T)
     offsets = np.cumsum([0, *map(len, shapes)])
     corners = [shape.reshape(-1, 2) for shape in shapes]
     boxes = np.array([[*c.min(axis=0), *c.max(axis=0)] for c in corners]).reshape(-1, 4)
     ends = np.array(lines, dtype=np.float64).reshape(-1, 4)
-    places = np.concatenate([edges.reshape(-1, 2), ends.reshape(-1, 2)])
+    places = np.concatenate([*corners, ends.reshape(-1, 2)])
     parts = (edges, offsets, boxes, ends)
     if not len(places):
         return Grid(*parts, _one_cell(0, 0), np.full((1, 1), np.inf), np.array([0.0, 0.0, 1.0]))
@@ -77,7 +77,7 @@ def grid_of(
         return Grid(*parts, _one_cell(len(shapes), len(ends)), np.zeros((1, 1)), frame)
     cells = np.zeros((rows, columns, 4), dtype=np.uint64)
     for zone, shape in enumerate(shapes):
-        mark_cells(cells, zone, shape, low[0], low[1], cell, _MARGIN * cell)
+        mark_cells(cells, zone, np.ascontiguousarray(shape.T), low[0], low[1], cell, _MARGIN * cell)
     _mark_sides(cells, ends, low, cell)
     return Grid(*parts, cells, reach_of_cells(cells, cell), frame)
 

@@ -28,36 +28,37 @@ _NO_SIDE = -2
 @compiled
 def is_inside(x, y, edges, first, end):
     """Even-odd test of one point; see geometry.points_in_polygon."""
-    inside = False
-    for i in range(first, end):
-        low_y, high_y = edges[i, 1], edges[i, 3]
-        if low_y <= y < high_y:
-            low_x = edges[i, 0]
-            if x < low_x + (edges[i, 2] - low_x) * ((y - low_y) / (high_y - low_y)):
-                inside = not inside
-    return inside
+    low_x, low_y = edges[0, first:end], edges[1, first:end]
+    high_x, high_y = edges[2, first:end], edges[3, first:end]
+    hits = 0
+    for i in range(len(low_x)):
+        at_x = low_x[i] + (high_x[i] - low_x[i]) * ((y - low_y[i]) / (high_y[i] - low_y[i]))
+        # No branch, so that several edges are tested at once.
+        hits += (low_y[i] <= y) & (y < high_y[i]) & (x < at_x)
+    return hits % 2 == 1
 
 
 @compiled
-def _cut(ax, ay, bx, by, edges, first, end, cuts):
+def _cut(ax, ay, bx, by, edges, first, end, cuts, work):
     """Fill `cuts` with 0, the distinct boundary hits in (0, 1) and 1, ascending; give how many."""
     step_x, step_y = bx - ax, by - ay
+    low_x, low_y = edges[0, first:end], edges[1, first:end]
+    high_x, high_y = edges[2, first:end], edges[3, first:end]
+    crossings, hits = work[0], work[1]
+    for i in range(len(low_x)):  # apart from the loop below, so that several are done at once
+        edge_x, edge_y = high_x[i] - low_x[i], high_y[i] - low_y[i]
+        crossings[i] = step_x * edge_y - step_y * edge_x
+        hits[i] = (low_x[i] - ax) * edge_y - (low_y[i] - ay) * edge_x
     cuts[0] = 0.0
     count = 1
-    for i in range(first, end):
-        edge_x, edge_y = edges[i, 2] - edges[i, 0], edges[i, 3] - edges[i, 1]
-        from_x, from_y = edges[i, 0] - ax, edges[i, 1] - ay
-        crossing = step_x * edge_y - step_y * edge_x
-        hit = from_x * edge_y - from_y * edge_x
+    for i in range(len(low_x)):
+        crossing, hit = crossings[i], hits[i]
         # Outside (0, 1) by sign or size, so no division is needed: this is most edges.
-        if crossing > 0.0 and (hit <= 0.0 or hit >= crossing):
-            continue
-        if crossing < 0.0 and (hit >= 0.0 or hit <= crossing):
-            continue
-        if crossing == 0.0:
+        reached = hit if crossing > 0.0 else -hit
+        if not (reached > 0.0 and reached < abs(crossing)):
             continue
         share = hit / crossing
-        along = (from_x * step_y - from_y * step_x) / crossing
+        along = ((low_x[i] - ax) * step_y - (low_y[i] - ay) * step_x) / crossing
         if share > 0.0 and share < 1.0 and along >= 0.0 and along <= 1.0:
             count = _insert(cuts, count, share)
     cuts[count] = 1.0
@@ -78,9 +79,12 @@ def _insert(cuts, count, share):
 
 
 @compiled
-def pieces(ax, ay, bx, by, edges, first, end, cuts, out):
-    """Write (from, to) of each piece inside into `out`; give how many. See inside_pieces."""
-    stretches = _cut(ax, ay, bx, by, edges, first, end, cuts) - 1
+def pieces(ax, ay, bx, by, edges, first, end, cuts, out, work):
+    """Write (from, to) of each piece inside into `out`; give how many. See inside_pieces.
+
+    `cuts`, `out` and `work`, shape (2, E), have room for one more than there are edges.
+    """
+    stretches = _cut(ax, ay, bx, by, edges, first, end, cuts, work) - 1
     if stretches == 1:
         if not is_inside((ax + bx) / 2.0, (ay + by) / 2.0, edges, first, end):
             return 0
@@ -114,12 +118,13 @@ def is_near(ax, ay, bx, by, boxes, zone):
 @compiled
 def pieces_of_walks(start, end, edges, boxes):
     """Give (walk, from, to) of all pieces of many walks inside one polygon."""
-    cuts, found = np.empty(len(edges) + 2), np.empty((len(edges) + 2, 2))
+    count = edges.shape[1]
+    cuts, found, work = np.empty(count + 2), np.empty((count + 2, 2)), np.empty((2, count))
     walks, froms, tos = [0 for _ in range(0)], [0.0 for _ in range(0)], [0.0 for _ in range(0)]
     for i in range(len(start)):
         ax, ay, bx, by = start[i, 0], start[i, 1], end[i, 0], end[i, 1]
         if is_near(ax, ay, bx, by, boxes, 0):
-            for k in range(pieces(ax, ay, bx, by, edges, 0, len(edges), cuts, found)):
+            for k in range(pieces(ax, ay, bx, by, edges, 0, count, cuts, found, work)):
                 walks.append(i)
                 froms.append(found[k, 0])
                 tos.append(found[k, 1])
@@ -134,9 +139,9 @@ def mark_cells(cells, zone, edges, low_x, low_y, cell, margin):
     """
     bit = np.uint64(1) << np.uint64(zone)
     rows, columns = cells.shape[0], cells.shape[1]
-    for i in range(len(edges)):
-        ax, ay = edges[i, 0] - low_x, edges[i, 1] - low_y
-        bx, by = edges[i, 2] - low_x, edges[i, 3] - low_y
+    for i in range(edges.shape[1]):
+        ax, ay = edges[0, i] - low_x, edges[1, i] - low_y
+        bx, by = edges[2, i] - low_x, edges[3, i] - low_y
         for row in range(int((ay - margin) / cell), int((by + margin) / cell) + 1):
             from_y = min(max(row * cell - margin, ay), by)
             to_y = min(max((row + 1) * cell + margin, ay), by)
@@ -150,7 +155,7 @@ def mark_cells(cells, zone, edges, low_x, low_y, cell, margin):
     for row in range(rows):
         for column in range(columns):
             if cells[row, column, 0] & bit == np.uint64(0) and is_inside(
-                low_x + (column + 0.5) * cell, low_y + (row + 0.5) * cell, edges, 0, len(edges)
+                low_x + (column + 0.5) * cell, low_y + (row + 0.5) * cell, edges, 0, edges.shape[1]
             ):
                 cells[row, column, 1] |= bit
 
@@ -282,11 +287,13 @@ def _change_side(row, side, k, state, confirm, changes, count):
 
 @compiled
 def count_walks(
-    row, codes, ts, x, y, joined, inertia, confirm, holds,
+    row, codes, ts, x, y, max_gap, inertia, confirm, holds,
     edges, offsets, boxes, cells, reach, frame, lines,
     open_zones, pieces_open, zone_state, line_state, visits, changes, room,
 ):  # fmt: skip
     """Count from sample `row` on until all are done or fewer than `room` output rows are left.
+
+    A sample and the next are joined when they are of one tracklet and at most `max_gap` us apart.
 
     `open_zones` are the zones (bits) that the walk is wholly inside since `pieces_open[zone]`
     (start, flags); a step that stays inside all of them costs nothing. With `holds` a position
@@ -298,7 +305,7 @@ def count_walks(
     Returns:
         (next sample, open zones, visits written, changes written).
     """
-    cuts, found = np.empty(room + 2), np.empty((room + 2, 2))
+    cuts, found, work = np.empty(room + 2), np.empty((room + 2, 2)), np.empty((2, room))
     n, visit_count, change_count = len(ts), 0, 0
     last_row, last_col = cells.shape[0] - 1.0, cells.shape[1] - 1.0
     low_x, low_y, scale = frame[0], frame[1], frame[2]
@@ -306,9 +313,11 @@ def count_walks(
     all_zones = ~none >> np.uint64(64 - len(boxes)) if len(boxes) else none
     all_lines = ~none >> np.uint64(64 - len(lines)) if len(lines) else none
     lefts, sideless = none, all_lines  # the first sample looks at all lines again
+    is_joined = row > 0 and codes[row - 1] == codes[row] and ts[row] - ts[row - 1] <= max_gap
     while row < n and len(visits) - visit_count >= room and len(changes) - change_count >= room:
-        before, is_joined = row > 0 and joined[row - 1], joined[row]
         ax, ay, code, now = x[row], y[row], codes[row], ts[row]
+        before = is_joined
+        is_joined = row + 1 < n and codes[row + 1] == code and ts[row + 1] - now <= max_gap
         cell_row, cell_col = _place(ay, low_y, scale, last_row), _place(ax, low_x, scale, last_col)
         near = cells[cell_row, cell_col, 2]
         todo = near | sideless | (cells[cell_row, cell_col, 3] ^ lefts)
@@ -368,12 +377,16 @@ def count_walks(
             touched &= touched - np.uint64(1)
             if not is_near(ax, ay, bx, by, boxes, zone):
                 continue
-            count = pieces(ax, ay, bx, by, edges, offsets[zone], offsets[zone + 1], cuts, found)
-            length = ts[row + 1] - now
+            count = pieces(
+                ax, ay, bx, by, edges, offsets[zone], offsets[zone + 1], cuts, found, work
+            )
+            after = ts[row + 1]
+            length = after - now
+            goes_on = row + 2 < n and codes[row + 2] == code and ts[row + 2] - after <= max_gap
             for k in range(count):
                 low, high = found[k, 0], found[k, 1]
                 flags = START_CENSORED if low == 0.0 and not before else 0
-                flags |= END_CENSORED if high == 1.0 and not joined[row + 1] else 0
+                flags |= END_CENSORED if high == 1.0 and not goes_on else 0
                 visit_count = _stay(
                     code, now + int(np.rint(low * length)), now + int(np.rint(high * length)),
                     flags, zone_state, zone, inertia, visits, visit_count,

@@ -40,7 +40,7 @@ def zone_occupancy(visits: pa.Table, zone: ZoneInfo) -> pa.Table:
     begins = np.ones(len(order), dtype=np.bool_)
     begins[1:] = (shape[1:] != shape[:-1]) | (minute[1:] != minute[:-1])
     firsts = np.flatnonzero(begins)
-    tracklets = encoded(visits["tracklet_id"]).indices.to_numpy()[visit]
+    tracklets = encoded(visits["tracklet_id"]).indices.to_numpy().astype(np.int64)[visit]
     most, distinct = crowds(np.append(firsts, len(order)), start, end, tracklets)
     seconds = np.add.reduceat(end - start, firsts) / 1e6 if len(firsts) else np.empty(0)
     minutes = minute[firsts]

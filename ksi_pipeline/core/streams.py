@@ -6,21 +6,21 @@ they are carried over and counted when they are whole. What comes out does not d
 part ends and the next begins.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.events import Events
-from ksi_pipeline.core.walks import bad_sample, encoded, frozen, names_of
+from ksi_pipeline.core.events import Events, Found, events_of
+from ksi_pipeline.core.samples import Samples
+from ksi_pipeline.core.walks import bad_sample
 
-KEYS = ("site_id", "camera_id", "tracklet_id")
 # Tracklets at borders are counted together, as long as they are few.
 _MOST_CARRIED = 1 << 16
-Count = Callable[[pa.Table], Events]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Count = Callable[[Samples], Sequence[Found]]
 
 
 class RowError(ContractError):
@@ -52,16 +52,16 @@ class CountedPart:
 
     Attributes:
         row: place of its first row in the stream.
-        head: points of its first tracklet.
+        head: rows of its first tracklet, and maybe of some more whole ones.
         events: of the tracklets between.
-        tail: points of its last tracklet; empty when the part holds one only.
+        tail: rows of its last tracklet; none when all are in the head.
         tail_row: place of the tail's first row in the stream.
     """
 
     row: int
-    head: pa.Table
+    head: Samples
     events: Events
-    tail: pa.Table
+    tail: Samples
     tail_row: int
 
 
@@ -78,31 +78,39 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
         Unsorted: rows that do not rise by site, camera, tracklet and instant.
         RowError: E_REPEATED_SAMPLE, E_NOT_FINITE, or what `count` says of a row.
     """
-    head: pa.Table | None = None
-    begun = row
-    events: list[Events] = []
-    carried: pa.Table | None = None
+    begun, head = row, None
+    found: list[Found] = []
+    # The last tracklet so far, which may go on.
+    carried: list[Samples] = []
+    carried_row = row
     for piece in pieces:
-        points = piece if carried is None else _in_one(carried, piece)
+        samples = Samples.of(piece)
         del piece  # it would stay in memory while the next is read
-        first, last = _checked(points, row)
-        if last == 0:
-            carried = points
+        first, last = _checked(samples, row)
+        if carried:
+            _check_border(carried[-1], samples, row)
+        is_one = last == 0
+        if is_one and (not carried or _is_same_tracklet(carried[-1], samples)):
+            carried.append(_copied(samples))
+            row += len(samples)
             continue
+        # Whole now: what was carried, and the first tracklet here unless it is the last, too.
+        first = 0 if is_one else first
+        border = Samples.joined([*carried, samples.part(0, first)])
         if head is None:
-            head, start = _copied(points.slice(0, first)), first
+            head = border
         else:
-            start = 0
-        end = points.num_rows - last
-        events.append(_count(points.slice(start, end - start), row + start, count))
-        carried = _copied(points.slice(end))
-        row += end
-        del points
-    if carried is None:
+            found += _counted(border, carried_row, count)
+        found += _counted(samples.part(first, last), row + first, count)
+        carried, carried_row = [_copied(samples.part(last, len(samples)))], row + last
+        row += len(samples)
+        del samples
+    if not carried:
         raise ValueError("a part of a stream has no rows")
+    tail = Samples.joined(carried)
     if head is None:
-        return CountedPart(begun, carried, Events.joined(events), carried.slice(0, 0), row)
-    return CountedPart(begun, head, Events.joined(events), carried, row)
+        return CountedPart(begun, tail, events_of(found), tail.part(0, 0), row)
+    return CountedPart(begun, head, events_of(found), tail, carried_row)
 
 
 def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
@@ -112,51 +120,39 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
         Unsorted: a part that comes before the one before it.
         RowError: as in count_part.
     """
-    carried: list[pa.Table] = []
+    carried: list[Samples] = []
     begun = 0
     for part in parts:
         if carried:
-            _check_border(carried[-1], part)
-            is_long = sum(table.num_rows for table in carried) > _MOST_CARRIED
+            _check_border(carried[-1], part.head, part.row)
+            is_long = sum(map(len, carried)) > _MOST_CARRIED
             if is_long and not _is_same_tracklet(carried[-1], part.head):
-                yield _count(_in_one(*carried), begun, count)
+                yield events_of(_counted(Samples.joined(carried), begun, count))
                 carried = []
         begun = begun if carried else part.row
         carried.append(part.head)
-        if part.tail.num_rows:
-            yield _count(_in_one(*carried), begun, count)
+        if len(part.tail):
+            yield events_of(_counted(Samples.joined(carried), begun, count))
             yield part.events
             carried, begun = [part.tail], part.tail_row
     if carried:
-        yield _count(_in_one(*carried), begun, count)
+        yield events_of(_counted(Samples.joined(carried), begun, count))
 
 
-def _in_one(*tables: pa.Table) -> pa.Table:
-    """One table of one chunk, so that its columns are arrays as they are."""
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+def _copied(samples: Samples) -> Samples:
+    """A copy with its own small dictionaries: a view would keep the whole part in memory."""
+    return Samples.joined([samples])
 
 
-def _copied(points: pa.Table) -> pa.Table:
-    """A copy with its own small dictionaries: a slice would keep the whole part in memory."""
-    copy = points.take(pa.array(np.arange(points.num_rows)))
-    for name in KEYS:
-        place = copy.schema.get_field_index(name)
-        field = copy.schema.field(place)
-        if pa.types.is_dictionary(field.type):
-            strings = copy[name].cast(pa.string())
-            copy = copy.set_column(place, field, strings.dictionary_encode())
-    return copy
-
-
-def _count(points: pa.Table, row: int, count: Count) -> Events:
+def _counted(samples: Samples, row: int, count: Count) -> Sequence[Found]:
     try:
-        return count(points)
+        return count(samples) if len(samples) else []
     except RowError as error:
         raise RowError(str(error), code=error.code, row=row + error.row) from error
 
 
-def _checked(points: pa.Table, row: int) -> tuple[int, int]:
-    """Give the rows of the first tracklet and of the last, 0 for the last when it is the first."""
+def _checked(samples: Samples, row: int) -> tuple[int, int]:
+    """Give the rows of the first tracklet and where the last begins, 0 when it is the first."""
     from ksi_pipeline.core.compiled import (  # numba is slow to import
         NO_INSTANT,
         NOT_FINITE,
@@ -165,56 +161,47 @@ def _checked(points: pa.Table, row: int) -> tuple[int, int]:
         first_fault,
     )
 
-    keys = [encoded(points[name]) for name in KEYS]
-    site, camera, tracklet = (frozen(key.indices.to_numpy()) for key in keys)
-    site_ranks, camera_ranks, tracklet_ranks = (names_of(key).ranks for key in keys)
-    known = pc.and_(pc.is_valid(points["x_m"]), pc.is_valid(points["y_m"]))
-    has_nulls = points["x_m"].null_count + points["y_m"].null_count > 0
-    at, fault, head, last = first_fault(
-        site, camera, tracklet, site_ranks, camera_ranks, tracklet_ranks,
-        frozen(points["ts_utc"].cast(pa.int64()).to_numpy()),
-        frozen(points["x_m"].to_numpy()), frozen(points["y_m"].to_numpy()),
-        known.to_numpy() if has_nulls else np.empty(0, dtype=np.bool_),
+    site, camera, tracklet = samples.keys
+    at, fault, first, last = first_fault(
+        site.codes, camera.codes, tracklet.codes,
+        site.names.ranks, camera.names.ranks, tracklet.names.ranks,
+        samples.ts, samples.x, samples.y, samples.known,
     )  # fmt: skip
     if fault == UNSORTED:
         raise Unsorted(row + at)
     if fault == NO_INSTANT:
         raise RowError(
-            f"ts_utc is {points['ts_utc'].cast(pa.int64())[at]} microseconds since 1970, which is "
+            f"ts_utc is {samples.ts[at]} microseconds since 1970, which is "
             "in no year from 1900 to 2200. Check the unit of time in what made the file.",
             code="E_BAD_TIME",
             row=row + at,
         )
     if fault in (REPEATED, NOT_FINITE):
-        raise _bad_sample(points.slice(at, 1), row + at, is_repeated=fault == REPEATED)
-    return head, points.num_rows - last if last else 0
+        raise _bad_sample(samples, at, row + at, is_repeated=fault == REPEATED)
+    return first, last
 
 
-def _bad_sample(point: pa.Table, row: int, *, is_repeated: bool) -> RowError:
-    tracklet, instant = point["tracklet_id"][0].as_py(), point["ts_utc"][0].as_py()
+def _bad_sample(samples: Samples, at: int, row: int, *, is_repeated: bool) -> RowError:
+    instant = _EPOCH + timedelta(microseconds=int(samples.ts[at]))
+    tracklet = samples.keys[2].text(at)
     message, code = bad_sample(tracklet, instant, is_repeated=is_repeated)
     return RowError(message, code=code, row=row)
 
 
-def _check_border(before: pa.Table, part: CountedPart) -> None:
-    one, two = (
-        tuple(table[name][at].as_py() for name in (*KEYS, "ts_utc"))
-        for table, at in ((before, before.num_rows - 1), (part.head, 0))
-    )
-    is_known = all(
-        table[name][at].is_valid
-        for table, at in ((before, before.num_rows - 1), (part.head, 0))
-        for name in ("x_m", "y_m")
-    )
+def _check_border(before: Samples, after: Samples, row: int) -> None:
+    """Refuse an `after` whose first row, number `row`, does not follow the last of `before`."""
+    last = len(before) - 1
+    one, two = (*_tracklet(before, last), before.ts[last]), (*_tracklet(after, 0), after.ts[0])
+    is_known = all(len(s.known) == 0 or s.known[i] for s, i in ((before, last), (after, 0)))
     if one == two and is_known:
-        raise _bad_sample(part.head, part.row, is_repeated=True)
-    if _sort_key(one) > _sort_key(two):
-        raise Unsorted(part.row)
+        raise _bad_sample(after, 0, row, is_repeated=True)
+    if one > two:
+        raise Unsorted(row)
 
 
-def _sort_key(key: tuple[object, ...]) -> tuple[object, ...]:
-    return (*(str(part).encode() for part in key[:3]), key[3])
+def _tracklet(samples: Samples, row: int) -> tuple[bytes, ...]:
+    return tuple(key.text(row).encode() for key in samples.keys)
 
 
-def _is_same_tracklet(one: pa.Table, two: pa.Table) -> bool:
-    return all(one[name][0].as_py() == two[name][0].as_py() for name in KEYS)
+def _is_same_tracklet(one: Samples, two: Samples) -> bool:
+    return _tracklet(one, len(one) - 1) == _tracklet(two, 0)

@@ -40,12 +40,14 @@ def tally(
 def _pass(walk: Walks, grid: Grid, rules: CountingRules) -> tuple[IntArray, IntArray]:
     from ksi_pipeline.core.kernels import NO_ROW, count_walks  # numba is slow to import
 
+    # No two instants are further apart than 2**62 us.
+    max_gap_us = max(min(round(rules.max_gap_s * 1e6), 2**62), -1)
     inertia_us = max(min(round(rules.exit_inertia_s * 1e6), 2**62), 0)
     zone_state = np.full((len(grid.boxes), 4), NO_ROW, dtype=np.int64)
     pieces_open, open_zones = np.zeros((len(grid.boxes), 2), dtype=np.int64), np.uint64(0)
     line_state = np.full((len(grid.lines), 4), NO_ROW, dtype=np.int64)
     # What one sample can write at most.
-    room = len(grid.edges) + 3 * len(grid.boxes) + 2 * len(grid.lines) + 2
+    room = grid.edges.shape[1] + 3 * len(grid.boxes) + 2 * len(grid.lines) + 2
     size = max(min(_ROWS, len(walk.ts)), 4 * room)
     visits, changes = np.empty((size, 5), dtype=np.int64), np.empty((size, 3), dtype=np.int64)
     all_visits, all_changes = [visits[:0].copy()], [changes[:0].copy()]
@@ -53,7 +55,7 @@ def _pass(walk: Walks, grid: Grid, rules: CountingRules) -> tuple[IntArray, IntA
     while row < len(walk.ts):
         row, open_zones, visit_count, change_count = count_walks(
             row, walk.codes, walk.ts, walk.x, walk.y,
-            walk.joined, inertia_us, rules.confirm_samples, rules.position == "hold",
+            max_gap_us, inertia_us, rules.confirm_samples, rules.position == "hold",
             grid.edges, grid.offsets, grid.boxes, grid.cells, grid.reach, grid.frame, grid.lines,
             np.uint64(open_zones), pieces_open, zone_state, line_state, visits, changes, room,
         )  # fmt: skip

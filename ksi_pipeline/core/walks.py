@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.geometry import BoolArray, FloatArray
+from ksi_pipeline.core.geometry import FloatArray
 
 RULE_VERSION = 1
 
@@ -46,7 +46,6 @@ class Walks:
         ts: microseconds since the epoch, shape (N,).
         x: floor metres, shape (N,).
         y: floor metres, shape (N,).
-        joined: whether sample i and i + 1 are joined by a straight walk, shape (N,); last False.
     """
 
     names: Names
@@ -54,21 +53,29 @@ class Walks:
     ts: IntArray
     x: FloatArray
     y: FloatArray
-    joined: BoolArray
+
+    def rows(self, chosen: IntArray) -> "Walks":
+        """Give some samples, by index, in their order."""
+        return Walks(
+            self.names,
+            frozen(self.codes[chosen]),
+            frozen(self.ts[chosen]),
+            frozen(self.x[chosen]),
+            frozen(self.y[chosen]),
+        )
 
 
-def walks_of(points: pa.Table, max_gap_s: float, names: Names | None = None) -> Walks:
+def walks_of(points: pa.Table, names: Names | None = None) -> Walks:
     """Bring the points of one camera into walks; rows with null metres are left out.
 
     Args:
         points: columns tracklet_id, ts_utc, x_m and y_m of TRACKLET_POINTS, any order.
-        max_gap_s: samples further apart are not joined.
         names: given when tracklet_id is dictionary-encoded with these names.
 
     Raises:
         ContractError: E_REPEATED_SAMPLE or E_NOT_FINITE, naming the tracklet and the instant.
     """
-    from ksi_pipeline.core.compiled import joins, survey  # numba is slow to import
+    from ksi_pipeline.core.compiled import survey  # numba is slow to import
 
     if points["x_m"].null_count or points["y_m"].null_count:
         points = points.filter(pc.and_(pc.is_valid(points["x_m"]), pc.is_valid(points["y_m"])))
@@ -82,10 +89,7 @@ def walks_of(points: pa.Table, max_gap_s: float, names: Names | None = None) -> 
         order = np.lexsort((ts, names.ranks[codes]))
         codes, ts, x, y = codes[order], ts[order], x[order], y[order]
         _refuse_bad_samples(names, codes, ts, x, y)
-    # No two instants are further apart than 2**62 us.
-    gap_us = max(min(round(max_gap_s * 1e6), 2**62), -1)
-    codes, ts = frozen(codes), frozen(ts)
-    return Walks(names, codes, ts, frozen(x), frozen(y), joins(codes, ts, gap_us))
+    return Walks(names, frozen(codes), frozen(ts), frozen(x), frozen(y))
 
 
 def bad_sample(tracklet_id: str, instant: datetime, *, is_repeated: bool) -> tuple[str, str]:
@@ -141,6 +145,33 @@ def table_of(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
 
     arrays = [arrow(columns[field.name]).cast(field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def coded(values: Sequence[str], codes: NDArray[np.integer]) -> pa.DictionaryArray:
+    """Give the string of each code, dictionary-encoded with distinct strings."""
+    distinct = pa.array(sorted(set(values)), pa.string())
+    ranks = ranks_of(values).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(ranks[codes]), distinct)
+
+
+def coded_in_runs(values: pa.Array, codes: NDArray[np.integer]) -> pa.DictionaryArray:
+    """Give the string of each code, dictionary-encoded with those that are there, in their order.
+
+    Quick where equal codes follow each other.
+    """
+    begins = np.ones(len(codes), dtype=np.bool_)
+    begins[1:] = codes[1:] != codes[:-1]
+    of_runs = pc.dictionary_encode(values.take(pa.array(codes[begins])))
+    indices = of_runs.indices.to_numpy()[np.cumsum(begins) - 1]
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), of_runs.dictionary)
+
+
+def coded_schema(schema: pa.Schema) -> pa.Schema:
+    """Give a schema with its text dictionary-encoded."""
+    text = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [field.with_type(text) if pa.types.is_string(field.type) else field for field in schema]
+    )
 
 
 def taken(values: Sequence[str], codes: NDArray[np.integer]) -> pa.Array:

@@ -67,7 +67,7 @@ class ParquetStreams:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = {name: folder / f"{name}.parquet" for name in schemas}
         self._schemas = dict(schemas)
-        self._waiting = {name: [schema.empty_table()] for name, schema in schemas.items()}
+        self._waiting: dict[str, list[pa.Table]] = {name: [] for name in schemas}
         self._writers = {
             name: pq.ParquetWriter(
                 _temporary(path),
@@ -79,14 +79,18 @@ class ParquetStreams:
         }
 
     def write(self, name: str, rows: pa.Table) -> None:
-        """Add rows to one of the tables."""
+        """Add rows to one of the tables; always with text encoded, or never."""
         waiting = self._waiting[name]
-        waiting.append(rows.cast(self._schemas[name]))
+        waiting.append(rows)
         if sum(part.num_rows for part in waiting) >= ROW_GROUP:
             table = pa.concat_tables(waiting)
             whole = table.num_rows - table.num_rows % ROW_GROUP
-            self._writers[name].write_table(table.slice(0, whole), ROW_GROUP)
+            self._flush(name, table.slice(0, whole))
             self._waiting[name] = [table.slice(whole)]
+
+    def _flush(self, name: str, rows: pa.Table) -> None:
+        # Text as it is: a dictionary of which only some is used would be written whole.
+        self._writers[name].write_table(rows.cast(self._schemas[name]), ROW_GROUP)
 
     def __enter__(self) -> "ParquetStreams":
         return self
@@ -95,7 +99,8 @@ class ParquetStreams:
         try:
             for name, writer in self._writers.items():
                 if kind is None:
-                    writer.write_table(pa.concat_tables(self._waiting[name]), ROW_GROUP)
+                    waiting = self._waiting[name] or [self._schemas[name].empty_table()]
+                    self._flush(name, pa.concat_tables(waiting))
                 writer.close()
             if kind is None:
                 for path in self._paths.values():

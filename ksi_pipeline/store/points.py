@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ContractError, TransientError
+from ksi_pipeline.core.samples import KEYS
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.core.streams import KEYS, RowError
+from ksi_pipeline.core.streams import RowError
 from ksi_pipeline.store.files import readable, require_columns
 
 PART_ROWS = 1 << 21

@@ -118,7 +118,7 @@ def _read(folder: Path, spaces: dict[str, Space]) -> dict[str, pa.Table]:
             code="E_NOT_CALIBRATED",
         )
     # Refuses repeated instants and positions that are no numbers, before they reach the count.
-    walks_of(tables["tracklet_points"], max_gap_s=1.0)
+    walks_of(tables["tracklet_points"])
     return tables
 
 

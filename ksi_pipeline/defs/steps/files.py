@@ -12,14 +12,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.events import Events
+from ksi_pipeline.core.events import Events, Found
 from ksi_pipeline.core.occupancy import zone_occupancy
 from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.queues import queue_events
+from ksi_pipeline.core.samples import Samples
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.staff import tracklet_staff, zone_staffing
 from ksi_pipeline.core.streams import CountedPart, RowError, Unsorted, count_part, joined_up
-from ksi_pipeline.defs.steps.counting import SiteCounter, count_sites, of_sites
+from ksi_pipeline.defs.steps.counting import SiteCounters, of_sites
 from ksi_pipeline.defs.steps.site_counts import SiteCounts, Tally, Watched
 from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.files import ParquetStreams
@@ -100,11 +101,11 @@ def _count(
     file: PointsFile, spaces: Mapping[str, Space], out_dir: Path, progress: Progress, threads: int
 ) -> list[SiteCounts]:
     watched = Watched()
-    counters = {site_id: SiteCounter(space) for site_id, space in spaces.items()}
+    counters = SiteCounters(spaces)
 
-    def count_whole(points: pa.Table) -> Events:
-        watched.note(points)
-        return count_sites(points, counters)
+    def count_whole(samples: Samples) -> list[Found]:
+        watched.note(samples)
+        return counters.count(samples)
 
     def read_and_count(row: int, read: Part) -> CountedPart:
         part = count_part(read(), row, count_whole)

@@ -1,7 +1,6 @@
 """Counts of one site for people: what was counted, and why where nothing was."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -9,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ksi_pipeline.core.samples import Samples
 from ksi_pipeline.core.schemas import VISITS
-from ksi_pipeline.core.walks import encoded
+from ksi_pipeline.core.walks import coded_schema, encoded
 from ksi_pipeline.space.load import Space
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,12 +58,12 @@ class Tally:
             self.crossings[line_id, way] += int(count)
 
     def add_visits(self, visits: pa.Table) -> None:
-        """Keep visits, with dictionary-encoded strings: less memory, and they are read often."""
-        self.visits.append(_encoded(visits))
+        """Keep visits with encoded text: less memory, and it is read often."""
+        self.visits.append(visits)
 
     def all_visits(self) -> pa.Table:
-        """Give all visits so far as one table, strings dictionary-encoded."""
-        visits = pa.concat_tables([_encoded(VISITS.empty_table()), *self.visits])
+        """Give all visits so far as one table, text dictionary-encoded."""
+        visits = pa.concat_tables([coded_schema(VISITS).empty_table(), *self.visits])
         return visits.unify_dictionaries().combine_chunks()
 
     def counts(
@@ -104,17 +103,12 @@ class Watched:
         self._stretches: dict[tuple[str, str], set[int]] = {}
         self._lock = Lock()
 
-    def note(self, points: pa.Table) -> None:
-        """Take in points; those with null metres show a camera, but not that it counted."""
-        for site_id, camera_id, part in _by_camera(points):
-            known = part
-            if part["x_m"].null_count or part["y_m"].null_count:
-                known = part.filter(pc.and_(pc.is_valid(part["x_m"]), pc.is_valid(part["y_m"])))
-            places = known["ts_utc"].cast(pa.int64()).to_numpy() >> _STRETCH_BITS
-            # Points come tracklet by tracklet, so most are in the stretch of the one before.
-            is_new = np.ones(len(places), dtype=np.bool_)
-            is_new[1:] = places[1:] != places[:-1]
-            found = set(places[is_new].tolist())
+    def note(self, samples: Samples) -> None:
+        """Take in samples; those with null metres show a camera, but not that it counted."""
+        from ksi_pipeline.core.compiled import stretches  # numba is slow to import
+
+        for site_id, camera_id, _row, part in samples.by_camera():
+            found = set(stretches(part.ts, part.known, _STRETCH_BITS))
             with self._lock:
                 self._stretches.setdefault((site_id, camera_id), set()).update(found)
 
@@ -141,33 +135,15 @@ def _instant(place: int) -> datetime:
     return _EPOCH + timedelta(microseconds=place << _STRETCH_BITS)
 
 
-def _encoded(visits: pa.Table) -> pa.Table:
-    for i, column in enumerate(visits.schema):
-        if pa.types.is_string(column.type):
-            visits = visits.set_column(i, column.name, encoded(visits[column.name]))
-    return visits
-
-
-def _by_camera(points: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    sites, cameras = encoded(points["site_id"]), encoded(points["camera_id"])
-    site_codes, codes = sites.indices.to_numpy(), cameras.indices.to_numpy()
-    is_new = np.ones(len(codes), dtype=np.bool_)
-    is_new[1:] = (codes[1:] != codes[:-1]) | (site_codes[1:] != site_codes[:-1])
-    begins = np.flatnonzero(is_new).tolist()
-    for begin, end in zip(begins, [*begins[1:], len(codes)], strict=False):
-        site_id = sites.dictionary[int(site_codes[begin])].as_py()
-        camera_id = cameras.dictionary[int(codes[begin])].as_py()
-        yield site_id, camera_id, points.slice(begin, end - begin)
-
-
 def _by_zone(visits: pa.Table) -> dict[str, tuple[int, int, float]]:
     """Give visits, distinct tracklets and seconds of each zone that somebody visited."""
     zones, tracklets = encoded(visits["zone_id"]), encoded(visits["tracklet_id"])
     zone, tracklet = (c.indices.to_numpy().astype(np.int64) for c in (zones, tracklets))
-    count = np.bincount(zone)
+    count = np.bincount(zone, minlength=len(zones.dictionary))
     pairs = np.sort(zone * len(tracklets.dictionary) + tracklet)
     is_new = np.diff(pairs, prepend=-1) != 0
-    distinct = np.bincount(pairs[is_new] // max(len(tracklets.dictionary), 1))
+    of_zones = pairs[is_new] // max(len(tracklets.dictionary), 1)
+    distinct = np.bincount(of_zones, minlength=len(count))
     # Whole microseconds add up exactly, whatever their order.
     ends = [visits[name].cast(pa.int64()).to_numpy() for name in _ENDS]
     dwell = np.zeros(len(count), dtype=np.int64)
@@ -175,6 +151,7 @@ def _by_zone(visits: pa.Table) -> dict[str, tuple[int, int, float]]:
     return {
         zone_id: (int(count[i]), int(distinct[i]), round(int(dwell[i]) / 1e6, 3))
         for i, zone_id in enumerate(zones.dictionary.to_pylist())
+        if count[i]
     }
 
 
