@@ -92,7 +92,9 @@ class Samples:
 
     @classmethod
     def joined(cls, parts: Sequence["Samples"]) -> "Samples":
-        """Give rows one after the other: a copy, which keeps no part in memory."""
+        """Give rows one after the other; a copy, unless there is one part only."""
+        if len(parts) == 1:
+            return parts[0]
         site, camera, tracklet = (Coded.joined([p.keys[i] for p in parts]) for i in range(3))
         known = np.empty(0, dtype=np.bool_)
         if any(len(part.known) for part in parts):
@@ -105,6 +107,17 @@ class Samples:
             frozen(np.concatenate([part.x for part in parts])),
             frozen(np.concatenate([part.y for part in parts])),
             frozen(known),
+        )
+
+    def copied(self) -> "Samples":
+        """Give a copy, which does not keep in memory what the rows are a part of."""
+        site, camera, tracklet = (Coded(frozen(key.codes.copy()), key.names) for key in self.keys)
+        return Samples(
+            (site, camera, tracklet),
+            frozen(self.ts.copy()),
+            frozen(self.x.copy()),
+            frozen(self.y.copy()),
+            frozen(self.known.copy()),
         )
 
     def __len__(self) -> int:

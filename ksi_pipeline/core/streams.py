@@ -91,18 +91,18 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
             _check_border(carried[-1], samples, row)
         is_one = last == 0
         if is_one and (not carried or _is_same_tracklet(carried[-1], samples)):
-            carried.append(_copied(samples))
+            carried.append(samples.copied())
             row += len(samples)
             continue
         # Whole now: what was carried, and the first tracklet here unless it is the last, too.
         first = 0 if is_one else first
-        border = Samples.joined([*carried, samples.part(0, first)])
+        border = Samples.joined([*carried, samples.part(0, first).copied()])
         if head is None:
             head = border
         else:
             found += _counted(border, carried_row, count)
         found += _counted(samples.part(first, last), row + first, count)
-        carried, carried_row = [_copied(samples.part(last, len(samples)))], row + last
+        carried, carried_row = [samples.part(last, len(samples)).copied()], row + last
         row += len(samples)
         del samples
     if not carried:
@@ -137,11 +137,6 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
             carried, begun = [part.tail], part.tail_row
     if carried:
         yield events_of(_counted(Samples.joined(carried), begun, count))
-
-
-def _copied(samples: Samples) -> Samples:
-    """A copy with its own small dictionaries: a view would keep the whole part in memory."""
-    return Samples.joined([samples])
 
 
 def _counted(samples: Samples, row: int, count: Count) -> Sequence[Found]:

@@ -7,8 +7,10 @@ readers that hold an old name keep reading what it always was.
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,6 +90,14 @@ class ParquetStreams:
             self._flush(name, table.slice(0, whole))
             self._waiting[name] = [table.slice(whole)]
 
+    def _close(self, name: str, *, is_whole: bool) -> None:
+        if is_whole:
+            waiting = self._waiting[name] or [self._schemas[name].empty_table()]
+            self._flush(name, pa.concat_tables(waiting))
+        self._writers[name].close()
+        if is_whole:
+            sync(_temporary(self._paths[name]))
+
     def _flush(self, name: str, rows: pa.Table) -> None:
         # Text as it is: a dictionary of which only some is used would be written whole.
         self._writers[name].write_table(rows.cast(self._schemas[name]), ROW_GROUP)
@@ -97,14 +107,10 @@ class ParquetStreams:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            for name, writer in self._writers.items():
-                if kind is None:
-                    waiting = self._waiting[name] or [self._schemas[name].empty_table()]
-                    self._flush(name, pa.concat_tables(waiting))
-                writer.close()
+            close = partial(self._close, is_whole=kind is None)
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(close, self._writers))
             if kind is None:
-                for path in self._paths.values():
-                    sync(_temporary(path))
                 for path in self._paths.values():
                     _temporary(path).replace(path)
                 sync(path.parent)

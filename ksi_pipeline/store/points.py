@@ -16,7 +16,7 @@ from ksi_pipeline.core.streams import RowError
 from ksi_pipeline.store.files import readable, require_columns
 
 PART_ROWS = 1 << 21
-PIECE_ROWS = 1 << 18
+PIECE_ROWS = 3 << 17
 _READ_BYTES = 1 << 20
 _COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
 _SORT_MEMORY = "300MB"

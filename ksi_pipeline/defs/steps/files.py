@@ -21,7 +21,7 @@ from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.staff import tracklet_staff, zone_staffing
 from ksi_pipeline.core.streams import CountedPart, RowError, Unsorted, count_part, joined_up
 from ksi_pipeline.defs.steps.counting import SiteCounters, of_sites
-from ksi_pipeline.defs.steps.site_counts import SiteCounts, Tally, Watched
+from ksi_pipeline.defs.steps.site_counts import SiteCounts, Span, Tally, Watched
 from ksi_pipeline.space.load import Space, check_together, load_space
 from ksi_pipeline.store.files import ParquetStreams
 from ksi_pipeline.store.points import Part, PointsFile
@@ -34,6 +34,8 @@ OF_FILE = (
     "tracklet_staff",
     "zone_staffing",
 )
+
+_DECAY_MS = 10_000
 
 
 def count_file(
@@ -119,7 +121,7 @@ def _count(
             ThreadPoolExecutor(threads) as pool,
             closing(_ahead(pool, read_and_count, file.parts(), threads)) as parts,
         ):
-            sites = _Sites(spaces, watched, streams)
+            sites = _Sites(spaces, watched, streams, pool)
             for events in joined_up(parts, count_whole):
                 sites.add(events)
             return sites.finished()
@@ -135,6 +137,8 @@ def _tuned() -> Iterator[None]:
     before, interval = pa.default_memory_pool(), sys.getswitchinterval()
     with suppress(NotImplementedError):  # not every build of Arrow has it
         pa.set_memory_pool(pa.jemalloc_memory_pool())
+        # Pieces are all of one size: what the last gave back is what the next takes.
+        pa.jemalloc_set_decay_ms(_DECAY_MS)
     try:
         # Most work is in Arrow and compiled loops; what comes back from there waits this long.
         sys.setswitchinterval(0.0005)
@@ -148,11 +152,18 @@ class _Sites:
     """Writes events as they come, and what needs all visits of a site when the site is done."""
 
     def __init__(
-        self, spaces: Mapping[str, Space], watched: Watched, streams: ParquetStreams
+        self,
+        spaces: Mapping[str, Space],
+        watched: Watched,
+        streams: ParquetStreams,
+        pool: ThreadPoolExecutor,
     ) -> None:
         self._spaces, self._watched, self._streams = spaces, watched, streams
+        self._pool = pool
         self._tallies: dict[str, Tally] = {}
-        self._counts: dict[str, SiteCounts] = {}
+        self._summing: deque[Future[_Summed]] = deque()
+        self._counts: list[SiteCounts] = []
+        self._begun: set[str] = set()
 
     def add(self, events: Events) -> None:
         self._streams.write("visits", events.visits)
@@ -164,33 +175,50 @@ class _Sites:
         if len(self._tallies) > 1:
             # Sites come one after the other, so all but the last are done.
             last = max(self._tallies, key=str.encode)
-            self._finish(self._tallies.keys() - {last})
+            self._sum_up(self._tallies.keys() - {last})
+        while self._summing and self._summing[0].done():
+            self._write_summed()
 
     def finished(self) -> list[SiteCounts]:
-        for site_id in self._watched.sites() - self._counts.keys():
+        for site_id in self._watched.sites() - self._begun:
             self._tally(site_id)
-        self._finish(set(self._tallies))
-        return [self._counts[site_id] for site_id in sorted(self._counts)]
+        self._sum_up(set(self._tallies))
+        while self._summing:
+            self._write_summed()
+        return sorted(self._counts, key=lambda counts: counts.site_id)
 
     def _tally(self, site_id: str) -> Tally:
+        self._begun.add(site_id)
         return self._tallies.setdefault(site_id, Tally())
 
-    def _finish(self, sites: Set[str]) -> None:
+    def _sum_up(self, sites: Set[str]) -> None:
         for site_id in sorted(sites):
-            space, tally = self._spaces[site_id], self._tallies.pop(site_id)
-            plan, visits = space.plan(), tally.all_visits()
-            staff = tracklet_staff(visits, plan)
-            queues = queue_events(visits, plan)
-            for name, rows in (
-                ("zone_occupancy", zone_occupancy(visits, plan.zone_info)),
-                ("queue_events", queues),
-                ("tracklet_staff", staff),
-                ("zone_staffing", zone_staffing(visits, staff, plan)),
-            ):
-                self._streams.write(name, rows)
-            self._counts[site_id] = tally.counts(
-                space, self._watched.cameras(site_id), visits, queues
-            )
+            tally = self._tallies.pop(site_id)
+            cameras = self._watched.cameras(site_id)
+            self._summing.append(self._pool.submit(_summed, self._spaces[site_id], tally, cameras))
+
+    def _write_summed(self) -> None:
+        tables, counts = self._summing.popleft().result()
+        for name, rows in tables.items():
+            self._streams.write(name, rows)
+        self._counts.append(counts)
+
+
+_Summed = tuple[dict[str, pa.Table], SiteCounts]
+
+
+def _summed(space: Space, tally: Tally, cameras: dict[str, list[Span]]) -> _Summed:
+    """Give what needs all visits of a site."""
+    plan, visits = space.plan(), tally.all_visits()
+    staff = tracklet_staff(visits, plan)
+    queues = queue_events(visits, plan)
+    tables = {
+        "zone_occupancy": zone_occupancy(visits, plan.zone_info),
+        "queue_events": queues,
+        "tracklet_staff": staff,
+        "zone_staffing": zone_staffing(visits, staff, plan),
+    }
+    return tables, tally.counts(space, cameras, visits, queues)
 
 
 def _ahead(
