@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(_line(result))
     spent_s = time.monotonic() - began
     tables = merge_results(results)
-    files = write_outputs(arguments.out, tables)
+    files = write_outputs(arguments.out, tables, with_boxes=arguments.boxes)
     frames = sum(result.decoded_frames for result in results)
     print(
         f"{tables.tracklets.num_rows} tracklets, {tables.points.num_rows} points, {frames} frames "
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--site", required=True, help="site id")
     add("--camera", required=True, help="camera id")
     add("--out", required=True, type=Path, help="folder for the three Parquet files")
+    add("--boxes", action="store_true", help="write boxes.parquet too: corners in pixels")
     add("--start", help="start of the first chunk, with offset; default: from the file names")
     add("--homography-json", type=Path, help="JSON list of rows [u, v, x, y]")
     add("--clock-offset-s", type=float, default=0.0, help="seconds the camera's clock is ahead")

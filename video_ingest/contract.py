@@ -69,6 +69,25 @@ COVERAGE = pa.schema(
 )
 
 
+# Only on request, and never part of a delivery: what a scorer needs, pixels of corners only.
+BOXES = pa.schema(
+    [
+        pa.field("site_id", pa.string(), nullable=False),
+        pa.field("camera_id", pa.string(), nullable=False),
+        # null, as all that follows: the frame was looked at and nobody was followed in it
+        pa.field("tracklet_id", pa.string()),
+        pa.field("ts_utc", UTC_US, nullable=False),
+        # the bottom centre is the foot point of tracklet_points
+        pa.field("x1_px", pa.float64()),
+        pa.field("y1_px", pa.float64()),
+        pa.field("x2_px", pa.float64()),
+        pa.field("y2_px", pa.float64()),
+        pa.field("confidence", pa.float32()),
+        pa.field("is_observed", pa.bool_()),
+    ]
+)
+
+
 class VideoError(Exception):
     """Base of all errors that video_ingest raises on purpose."""
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from video_ingest.calibrate import fit_homography
 from video_ingest.contract import (
+    BOXES,
     TRACKLET_POINTS,
     TRACKLETS,
     CameraSpec,
@@ -30,7 +31,7 @@ from video_ingest.coverage import coverage_table, span_unreadable, spans_read
 from video_ingest.decode import ChunkReader, SampleGrid, unreadable
 from video_ingest.detectors.base import Detector
 from video_ingest.instants import from_us, seconds_to_us, to_us
-from video_ingest.tables import Tables, merge_tables, points_table, tracklets_table
+from video_ingest.tables import Tables, boxes_table, merge_tables, points_table, tracklets_table
 from video_ingest.tracker import FootPointTracker
 from video_ingest.tracker_state import TRACKER_VERSION, Sample, TrackerParams, TrackerState
 
@@ -50,6 +51,7 @@ class ChunkResult:
         tracklets: TRACKLETS, one row for each tracklet in `points`, as of this chunk's end; of
             several rows of a tracklet the one with the latest last_utc is right.
         coverage: COVERAGE, in time order.
+        boxes: BOXES, for those who score; nothing keeps it unless it is asked for.
         state: to be handed to the camera's next chunk.
         sha256: of the file, hex; None when it cannot be read at all.
         problem: why the chunk gave nothing; None when it could be read.
@@ -59,6 +61,7 @@ class ChunkResult:
     points: pa.Table
     tracklets: pa.Table
     coverage: pa.Table
+    boxes: pa.Table
     state: TrackerState
     sha256: str | None
     decoded_frames: int = 0
@@ -114,7 +117,9 @@ def ingest_chunk(
     basis = f"{TRACKER_VERSION}/{params.digest()}/{detector.name}/{camera.version}"
     carried = before if before.basis == basis else replace(before, tracks=())
     tracker = FootPointTracker(camera.camera_id, chunk.chunk_id, carried, params)
-    samples = _track(reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress)
+    samples, sampled_us = _track(
+        reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress
+    )
     report = reader.report
     spans = spans_read(report, offset_us, owned_us, nominal_s)
     seen_until_us = max((s.to_us for s in spans if s.status == "complete"), default=owned_us)
@@ -123,6 +128,7 @@ def ingest_chunk(
         points=points_table(samples, camera, homography),
         tracklets=tracklets_table(tracker.touched(), camera, detector.name),
         coverage=coverage_table(spans, camera, chunk),
+        boxes=boxes_table(samples, sampled_us, camera),
         state=TrackerState(basis, tracker.tracks, tracker.step_us, start_us, seen_until_us),
         sha256=sha256,
         decoded_frames=report.frames_decoded,
@@ -164,7 +170,7 @@ def ingest_many(
 
 def merge_results(results: Sequence[ChunkResult]) -> Tables:
     """The tables of several chunks as one; of a tracklet's rows the latest is kept."""
-    return merge_tables([Tables(r.points, r.tracklets, r.coverage) for r in results])
+    return merge_tables([Tables(r.points, r.tracklets, r.coverage, r.boxes) for r in results])
 
 
 def file_sha256(path: Path) -> str:
@@ -186,19 +192,25 @@ def _track(
     before: TrackerState,
     owned_us: int | None,
     progress: Progress | None,
-) -> list[tuple[str, Sample]]:
-    """Read the chunk to its end; decoding is by the camera's clock, tracking by UTC."""
+) -> tuple[list[tuple[str, Sample]], list[int]]:
+    """Read the chunk to its end; decoding is by the camera's clock, tracking by UTC.
+
+    Returns:
+        Samples with their tracklet_id, and the UTC instants of all frames looked at.
+    """
     last_us = before.step_us[-1] + offset_us if before.step_us else None
     grid = SampleGrid(sample_hz, last_us)
     frames = reader.samples(grid, None if owned_us is None else owned_us + offset_us)
     detector.prime(reader.spread(detector.prime_frames))
     samples: list[tuple[str, Sample]] = []
+    sampled_us: list[int] = []
     while batch := list(islice(frames, _BATCH)):
         for frame, boxes in zip(batch, detector.detect(batch), strict=True):
-            samples += tracker.step(frame.at_us - offset_us, boxes)
+            sampled_us.append(frame.at_us - offset_us)
+            samples += tracker.step(sampled_us[-1], boxes)
         if progress is not None:
             progress(*reader.done_s(batch[-1].at_us))
-    return samples
+    return samples, sampled_us
 
 
 def _check(chunk: Chunk, camera: CameraSpec, before: TrackerState, start_us: int) -> None:
@@ -237,6 +249,7 @@ def _unreadable(
         points=TRACKLET_POINTS.empty_table(),
         tracklets=TRACKLETS.empty_table(),
         coverage=coverage_table([span], camera, chunk),
+        boxes=BOXES.empty_table(),
         state=before,
         sha256=sha256,
         problem=problem,

@@ -1,6 +1,6 @@
 """Arrow tables of a run: built from samples, merged over chunks, written as Parquet.
 
-The three files are all that a run writes.
+The three files are all that a run writes, and on request a fourth with boxes.
 """
 
 import os
@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from video_ingest.calibrate import Homography
-from video_ingest.contract import COVERAGE, TRACKLET_POINTS, TRACKLETS, CameraSpec
+from video_ingest.contract import BOXES, COVERAGE, TRACKLET_POINTS, TRACKLETS, CameraSpec
 from video_ingest.instants import from_us
 from video_ingest.tracker import TrackletSoFar
 from video_ingest.tracker_state import TRACKER_VERSION, Sample
@@ -28,11 +29,13 @@ class Tables:
         points: ordered by site_id, tracklet_id and ts_utc.
         tracklets: ordered by site_id and tracklet_id.
         coverage: ordered by site_id, source_id and time.
+        boxes: ordered by ts_utc and tracklet_id.
     """
 
     points: pa.Table
     tracklets: pa.Table
     coverage: pa.Table
+    boxes: pa.Table
 
 
 def points_table(
@@ -66,6 +69,37 @@ def points_table(
     )
 
 
+def boxes_table(
+    samples: Sequence[tuple[str, Sample]], sampled_us: Sequence[int], camera: CameraSpec
+) -> pa.Table:
+    """Samples as BOXES, ordered by ts_utc and tracklet_id.
+
+    Args:
+        samples: (tracklet_id, sample), in any order.
+        sampled_us: instants of all frames looked at; those without a sample give an empty row.
+        camera: that saw them.
+    """
+    ordered = sorted(samples, key=lambda each: (each[1].at_us, each[0]))
+    middle, foot, width, height = (
+        np.array([[s.u_px, s.v_px, s.width_px, s.height_px] for _, s in ordered], dtype=np.float64)
+        .reshape(-1, 4)
+        .T
+    )
+    columns = {
+        "tracklet_id": [tracklet_id for tracklet_id, _ in ordered],
+        "ts_utc": [sample.at_us for _, sample in ordered],
+        "x1_px": middle - width / 2,
+        "y1_px": foot - height,
+        "x2_px": middle + width / 2,
+        "y2_px": foot,
+        "confidence": [sample.confidence for _, sample in ordered],
+        "is_observed": [sample.is_observed for _, sample in ordered],
+    }
+    return _without_needless(
+        pa.concat_tables([_boxes(camera, columns), _boxes(camera, {"ts_utc": list(sampled_us)})])
+    )
+
+
 def tracklets_table(
     tracklets: Sequence[TrackletSoFar], camera: CameraSpec, detector: str
 ) -> pa.Table:
@@ -92,6 +126,7 @@ def merge_tables(parts: Sequence[Tables]) -> Tables:
     """The tables of several chunks as one; of a tracklet's rows the latest is kept."""
     points = pa.concat_tables([TRACKLET_POINTS.empty_table(), *(part.points for part in parts)])
     coverage = pa.concat_tables([COVERAGE.empty_table(), *(part.coverage for part in parts)])
+    boxes = pa.concat_tables([BOXES.empty_table(), *(part.boxes for part in parts)])
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (row for part in parts for row in part.tracklets.to_pylist()):
         key = (row["site_id"], row["tracklet_id"])
@@ -101,13 +136,19 @@ def merge_tables(parts: Sequence[Tables]) -> Tables:
         _sorted(points, "site_id", "tracklet_id", "ts_utc"),
         pa.Table.from_pylist([latest[key] for key in sorted(latest)], schema=TRACKLETS),
         _sorted(coverage, "site_id", "source_id", "from_utc", "to_utc", "key"),
+        _without_needless(boxes),
     )
 
 
-def write_outputs(out_dir: Path, tables: Tables) -> dict[str, Path]:
+def write_outputs(out_dir: Path, tables: Tables, *, with_boxes: bool = False) -> dict[str, Path]:
     """Write tracklet_points.parquet, tracklets.parquet and coverage.parquet, and nothing else.
 
     Each becomes visible whole or not at all. Equal tables give equal bytes.
+
+    Args:
+        out_dir: made where it does not exist.
+        tables: of one run.
+        with_boxes: write boxes.parquet too.
 
     Returns:
         The file of each table, by the table's name.
@@ -122,6 +163,8 @@ def write_outputs(out_dir: Path, tables: Tables) -> dict[str, Path]:
         "tracklets": tables.tracklets,
         "coverage": tables.coverage,
     }
+    if with_boxes:
+        named["boxes"] = tables.boxes
     return {name: _write(out_dir / f"{name}.parquet", table) for name, table in named.items()}
 
 
@@ -141,6 +184,30 @@ def _write(path: Path, table: pa.Table) -> Path:
     finally:
         os.close(folder)
     return path
+
+
+def _boxes(camera: CameraSpec, columns: dict[str, Any]) -> pa.Table:
+    """Columns as BOXES; those not given are null."""
+    count = len(columns["ts_utc"])
+    given = {
+        **columns,
+        "site_id": [camera.site_id] * count,
+        "camera_id": [camera.camera_id] * count,
+    }
+    nothing = [None] * count
+    arrays = [pa.array(given.get(field.name, nothing), field.type) for field in BOXES]
+    return pa.Table.from_arrays(arrays, schema=BOXES)
+
+
+def _without_needless(boxes: pa.Table) -> pa.Table:
+    """In order, and without the empty rows of instants that have a tracklet.
+
+    A tracklet may fill an instant of an earlier chunk, where nobody was known to be.
+    """
+    is_somebody = pc.is_valid(boxes["tracklet_id"])
+    taken = boxes.filter(is_somebody)["ts_utc"]
+    is_needed = pc.or_(is_somebody, pc.invert(pc.is_in(boxes["ts_utc"], taken)))
+    return _sorted(boxes.filter(is_needed), "site_id", "camera_id", "ts_utc", "tracklet_id")
 
 
 def _sorted(table: pa.Table, *columns: str) -> pa.Table:

@@ -61,6 +61,12 @@ class _Found:
         foot = np.column_stack([(rows[:, 0] + rows[:, 2]) / 2, rows[:, 3]])
         return cls(foot, rows[:, 2:4] - rows[:, :2], rows[:, 4], rows[:, :4])
 
+    def sample(self, row: int, at_us: int) -> Sample:
+        """One detection as an observed sample."""
+        foot_u, foot_v = (float(value) for value in self.foot[row])
+        width, height = (float(value) for value in self.size[row])
+        return Sample(at_us, foot_u, foot_v, width, height, float(self.confidence[row]), True)
+
 
 class FootPointTracker:
     """Tracks one chunk of one camera, from the state that the chunk before left."""
@@ -185,8 +191,7 @@ class FootPointTracker:
         self, track: TrackState, found: _Found, row: int, at_us: int
     ) -> tuple[TrackState, list[tuple[str, Sample]]]:
         """The track with one detection more, and the samples that this gives out."""
-        foot_u, foot_v = (float(value) for value in found.foot[row])
-        sample = Sample(at_us, foot_u, foot_v, float(found.confidence[row]), True)
+        sample = found.sample(row, at_us)
         samples = (*track.pending, *self._filled(track, sample), sample)
         moved = self._moved(track, found, row, at_us)
         if not self._is_confirmed(moved):
@@ -230,9 +235,16 @@ class FootPointTracker:
         for step in self._steps:
             if step > track.last_us:
                 share = (step - track.last_us) / gap_us
-                u_px = track.u_px + share * (sample.u_px - track.u_px)
-                v_px = track.v_px + share * (sample.v_px - track.v_px)
-                filled.append(Sample(step, u_px, v_px, None, False))
+                u_px, v_px, width_px, height_px = (
+                    before + share * (after - before)
+                    for before, after in (
+                        (track.u_px, sample.u_px),
+                        (track.v_px, sample.v_px),
+                        (track.width_px, sample.width_px),
+                        (track.height_px, sample.height_px),
+                    )
+                )
+                filled.append(Sample(step, u_px, v_px, width_px, height_px, None, False))
         return filled
 
     def _begin(self, found: _Found, matched: set[int], at_us: int) -> None:
@@ -245,20 +257,18 @@ class FootPointTracker:
             if not is_new or shared[row] > self._params.max_overlap:
                 continue
             number += 1
-            foot_u, foot_v = (float(value) for value in found.foot[row])
-            width, height = (float(value) for value in found.size[row])
-            sample = Sample(at_us, foot_u, foot_v, float(found.confidence[row]), True)
+            sample = found.sample(row, at_us)
             self._tracks.append(
                 TrackState(
                     first_us=at_us,
                     number=number,
                     last_us=at_us,
-                    u_px=foot_u,
-                    v_px=foot_v,
+                    u_px=sample.u_px,
+                    v_px=sample.v_px,
                     speed_u=0.0,
                     speed_v=0.0,
-                    height_px=height,
-                    width_px=width,
+                    height_px=sample.height_px,
+                    width_px=sample.width_px,
                     hits=1,
                     sample_count=0,
                     pending=(sample,),

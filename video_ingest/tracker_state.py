@@ -12,7 +12,7 @@ from typing import Any, Self
 from video_ingest.contract import VideoError
 
 # Changes whenever the same boxes would give other tracklets, or the state another form.
-TRACKER_VERSION = "footpoint-1"
+TRACKER_VERSION = "footpoint-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,14 @@ class TrackerParams:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One foot point of a confirmed tracklet.
+    """One foot point of a confirmed tracklet, with the size of the box above it.
 
     Attributes:
         at_us: microseconds since 1970 UTC.
         u_px: pixel column of the foot point.
         v_px: pixel row of the foot point.
+        width_px: of the box, whose bottom centre the foot point is.
+        height_px: of the box.
         confidence: of the detection; None where the sample was filled in.
         is_observed: False where the sample was filled in across an occlusion.
     """
@@ -83,6 +85,8 @@ class Sample:
     at_us: int
     u_px: float
     v_px: float
+    width_px: float
+    height_px: float
     confidence: float | None
     is_observed: bool
 

@@ -45,13 +45,26 @@ def ingest(
     sample_hz: Annotated[
         float, typer.Option(min=0.1, max=60, help="Frames looked at for each second of video.")
     ] = 5.0,
+    boxes: Annotated[
+        bool,
+        typer.Option("--boxes", help="Write boxes.parquet too: corners in pixels, for scoring."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn video files into tracklet_points, tracklets and coverage."""
     with errors_as_messages(), progress_bar("video") as progress:
         loaded = load_space(space)
         ingested = ingest_files(
-            chunks, loaded, camera, start, detector, model, sample_hz, out_dir, progress
+            chunks,
+            loaded,
+            camera,
+            start,
+            detector,
+            model,
+            sample_hz,
+            out_dir,
+            progress,
+            with_boxes=boxes,
         )
     if as_json:
         told = {"problems": ingested.problems, "notices": ingested.notices}
@@ -63,6 +76,11 @@ def ingest(
         out.print(
             ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.items()) + "."
         )
-        out.print(f"tracklet_points, tracklets and coverage are in {out_dir}.", markup=False)
+        files = (
+            "tracklet_points, tracklets, coverage and boxes"
+            if boxes
+            else ("tracklet_points, tracklets and coverage")
+        )
+        out.print(f"{files} are in {out_dir}.", markup=False)
     if ingested.problems:
         raise typer.Exit(DATA_SAYS_NO)

@@ -6,7 +6,7 @@ strings everywhere. What cameras emit is owned by `video_ingest.contract` and on
 
 import pyarrow as pa
 
-from video_ingest.contract import COVERAGE, TRACKLET_POINTS, TRACKLETS, UTC_US
+from video_ingest.contract import BOXES, COVERAGE, TRACKLET_POINTS, TRACKLETS, UTC_US
 
 MONEY = pa.decimal128(18, 4)
 
@@ -202,6 +202,9 @@ DATASETS: dict[str, pa.Schema] = {
     "site_open_spans": SITE_OPEN_SPANS,
     **SPACE_TABLES,
 }
+
+# Files that a command writes when asked; never part of the lake.
+ON_REQUEST: dict[str, pa.Schema] = {"boxes": BOXES}
 
 # Ledger tables that the lake schema shows beside the datasets.
 AFFECTED_HOURS = _schema(site_id=_STR, unit_id=_STR, hour_start_utc=UTC_US, cause=_STR, seq=_INT)

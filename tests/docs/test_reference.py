@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
-from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
+from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS, ON_REQUEST
 from ksi_pipeline.settings import Settings
 from video_ingest.coverage import OVERLAPPED
 
 from .pages import REFERENCE, REPO, bare, rows, section
 
-SCHEMAS = {**DATASETS, **LEDGER_VIEWS}
+SCHEMAS = {**DATASETS, **LEDGER_VIEWS, **ON_REQUEST}
 MARTS = REPO / "dbt_project" / "models"
 
 

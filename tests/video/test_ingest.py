@@ -8,7 +8,7 @@ import pytest
 
 from video_ingest.__main__ import main
 from video_ingest.chunks import list_chunks, make_chunk
-from video_ingest.contract import COVERAGE, TRACKLET_POINTS, TRACKLETS, VideoError
+from video_ingest.contract import BOXES, COVERAGE, TRACKLET_POINTS, TRACKLETS, VideoError
 from video_ingest.detectors.motion import MotionDetector
 from video_ingest.ingest import file_sha256, ingest_chunk, ingest_many, merge_results
 from video_ingest.tables import write_outputs
@@ -225,10 +225,11 @@ def test_nobody_there_is_full_coverage_and_no_tracklet(chunks_of, camera, walker
     assert spans(result.coverage, start) == [(0.0, 5.0, "complete", None)]
 
 
-def test_nothing_merged_is_three_empty_tables():
+def test_nothing_merged_is_four_empty_tables():
     merged = merge_results([])
     assert merged.points.schema == TRACKLET_POINTS
     assert merged.coverage.schema == COVERAGE
+    assert merged.boxes.schema == BOXES
     assert merged.tracklets.num_rows == 0
 
 
@@ -237,6 +238,41 @@ def test_writing_twice_gives_the_same_bytes(chunks_of, camera, walker, tmp_path)
     first = {name: path.read_bytes() for name, path in write_outputs(tmp_path, tables).items()}
     second = {name: path.read_bytes() for name, path in write_outputs(tmp_path, tables).items()}
     assert first == second
+
+
+def test_boxes_stand_on_the_foot_points_as_large_as_the_walker(chunks_of, camera, walker):
+    tables = merge_results(run(chunks_of((0, 50)), camera, walker()))
+    points, boxes = tables.points.to_pylist(), tables.boxes.to_pylist()
+    assert len(points) == len(boxes) == 25
+    for point, box in zip(points, boxes, strict=True):
+        assert (box["tracklet_id"], box["ts_utc"]) == (point["tracklet_id"], point["ts_utc"])
+        # one metre is ten pixels
+        assert (box["x1_px"] + box["x2_px"]) / 20 == pytest.approx(point["x_m"])
+        assert box["y2_px"] / 10 == pytest.approx(point["y_m"])
+        assert box["x2_px"] - box["x1_px"] == pytest.approx(12, abs=1e-4)
+        assert box["y2_px"] - box["y1_px"] == pytest.approx(32, abs=1e-4)
+
+
+@pytest.mark.parametrize("borders", [(), (33,), (17, 23, 40)])
+def test_boxes_of_cut_chunks_are_those_of_one(chunks_of, camera, walker, start_us, borders):
+    hidden = (start_us + 1_500_000, start_us + 2_800_000)
+    edges = [0, *borders, 50]
+    many = merge_results(run(chunks_of(*pairwise(edges)), camera, walker(hidden_us=hidden)))
+    filled = [row for row in many.boxes.to_pylist() if row["is_observed"] is False]
+    assert many.boxes.equals(
+        merge_results(run(chunks_of((0, 50)), camera, walker(hidden_us=hidden))).boxes
+    )
+    assert len(filled) == 6
+    assert [row["y2_px"] - row["y1_px"] for row in filled] == pytest.approx([32] * 6, abs=1e-4)
+
+
+def test_a_frame_without_anybody_is_one_row_without_a_tracklet(chunks_of, camera, walker, start_us):
+    gone = (start_us + 3_000_000, start_us + 9_000_000)
+    tables = merge_results(run(chunks_of((0, 50)), camera, walker(hidden_us=gone)))
+    rows = tables.boxes.to_pylist()
+    assert len(rows) == 25
+    assert [row["tracklet_id"] is None for row in rows] == [False] * 15 + [True] * 10
+    assert all(row["x1_px"] is row["is_observed"] is None for row in rows[15:])
 
 
 def test_a_run_writes_three_tables_and_no_picture(tmp_path, chunks_of):
@@ -298,3 +334,19 @@ def test_names_give_the_starts_when_none_is_given(chunks_of, tmp_path):
     (chunk,) = chunks_of((0, 10))
     path = chunk.path.rename(tmp_path / "2026-03-02T10_00_00+01_00.avi")
     assert list_chunks([path], "mall", "cam-1")[0].chunk_id == "mall/cam-1/20260302T090000Z"
+
+
+def test_boxes_are_written_on_request_and_hold_nothing_of_the_picture(tmp_path, chunks_of):
+    (chunk,) = chunks_of((0, 50))
+    out = tmp_path / "out"
+    named = [str(chunk.path), "--site", "mall", "--camera", "cam-1", "--out", str(out), "--boxes"]
+    assert main([*named, "--start", "2026-03-02T10:00:00+01:00"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "boxes.parquet",
+        "coverage.parquet",
+        "tracklet_points.parquet",
+        "tracklets.parquet",
+    ]
+    assert pq.read_schema(out / "boxes.parquet").equals(BOXES)
+    assert not any(pa.types.is_nested(field.type) for field in BOXES)
+    assert not any(pa.types.is_binary(field.type) for field in BOXES)

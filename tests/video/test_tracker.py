@@ -168,7 +168,7 @@ def test_the_state_of_twenty_people_is_a_few_kilobytes_and_reads_back_to_the_sam
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"version":"footpoint-1","tracks":[{}],"step_us":[]}'],
+    ["", "[]", "{}", '{"version":"footpoint-2","tracks":[{}],"step_us":[]}'],
 )
 def test_what_is_no_state_is_refused(text):
     with pytest.raises(VideoError) as caught:

@@ -51,8 +51,12 @@ def ingest_files(
     sample_hz: float,
     out_dir: Path,
     progress: Callable[[str, float], None],
+    *,
+    with_boxes: bool = False,
 ) -> VideoFiles:
     """Ingest files in order and write tracklet_points, tracklets and coverage to `out_dir`.
+
+    `with_boxes` adds boxes.parquet, see video_ingest.contract.BOXES.
 
     Raises:
         VideoError: a file is not there, a start time cannot be read, the detector cannot start, or
@@ -76,7 +80,7 @@ def ingest_files(
     ):
         results.append(result)
     tables = merge_results(results)
-    write_outputs(out_dir, tables)
+    write_outputs(out_dir, tables, with_boxes=with_boxes)
     return VideoFiles(
         chunk_count=len(results),
         frames_decoded=sum(result.decoded_frames for result in results),
