@@ -24,12 +24,16 @@ OK, DATA_SAYS_NO, USAGE, INTERRUPTED = 0, 1, 2, 130
 # set aside, and never ends a command.
 _OF_THE_CALL = {
     "E_BAD_TIME",
+    "E_BOXES",
     "E_CALIBRATION",
     "E_CHUNK_LENGTH",
     "E_CHUNK_MISSING",
     "E_EMPTY_WINDOW",
     "E_FILE",
     "E_NAIVE_TIME",
+    "E_SCORE_MISSING",
+    "E_TRUTH",
+    "E_TRUTH_TIME",
 }
 
 # No room, quota used up, a fault of the disk: everything was called rightly.

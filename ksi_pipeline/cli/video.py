@@ -14,15 +14,14 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
+from ksi_pipeline.cli.score import score
 from ksi_pipeline.defs.steps.video_files import ingest_files
 from ksi_pipeline.space.load import load_space
 
 video = typer.Typer(no_args_is_help=True)
 
 
-@video.callback()
-def _group() -> None:
-    """Keep `ingest` a verb of its own while it is the only one."""
+video.command()(score)
 
 
 @video.command()
