@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from video_ingest.contract import COVERAGE, CameraSpec, Chunk
-from video_ingest.decode import DecodeReport
+from video_ingest.decode import STALLED, DecodeReport
 from video_ingest.instants import SECOND_US, from_us, seconds_to_us, to_us
 
 TRUNCATED = "E_CHUNK_TRUNCATED"
@@ -41,8 +41,8 @@ def spans_read(
 
     Returns:
         `complete` where frames were read, `partial` where they are missing: between two frames
-        (E_FRAMES_MISSING) or at the end (E_CHUNK_TRUNCATED). One empty `complete` span with reason
-        `overlapped` where earlier chunks own it all.
+        (E_FRAMES_MISSING) or at the end (E_CHUNK_TRUNCATED; E_CHUNK_STALLED where the decoder
+        hung). One empty `complete` span with reason `overlapped` where earlier chunks own it all.
     """
     begin = report.spans[0][0]
     nominal_end = report.nominal_end_us
@@ -55,10 +55,11 @@ def spans_read(
         spans.append(Span(first, last, "complete"))
     end = spans[-1].to_us
     if nominal_end is not None and nominal_end > end:
-        if report.is_close(nominal_end):
+        if not report.has_stalled and report.is_close(nominal_end):
             spans[-1] = Span(spans[-1].from_us, nominal_end, "complete")
         else:
-            spans.append(Span(end, nominal_end, "partial", TRUNCATED))
+            reason = STALLED if report.has_stalled else TRUNCATED
+            spans.append(Span(end, nominal_end, "partial", reason))
     shifted = [_clipped(span, clock_offset_us, owned_from_us) for span in spans]
     kept = [span for span in shifted if span.to_us > span.from_us]
     return kept or [Span(shifted[-1].to_us, shifted[-1].to_us, "complete", OVERLAPPED)]

@@ -2,20 +2,23 @@
 
 The time of a frame is the chunk's start plus the timestamp that the container gives the frame.
 Index / fps is never used: a container's fps is an average, and on a variable frame rate wrong.
-A damaged file gives what it holds, and `DecodeReport` says which spans that was.
+A damaged file gives what it holds, and `DecodeReport` says which spans that was. Frames are decoded
+in a thread, a few ahead of who looks at them; a decoder that hangs is given up.
 """
 
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
+from video_ingest.ahead import Stalled, read_ahead
 from video_ingest.contract import Chunk, ChunkUnreadable
 from video_ingest.detectors.base import Frame, Image
 from video_ingest.instants import SECOND_US, seconds_to_us, to_us
@@ -33,6 +36,14 @@ _LONGEST_US = 24 * 3600 * SECOND_US
 # Containers round; a file this close to the length it claims is whole.
 _ROUNDING_US = SECOND_US // 2
 _ROUNDING_SHARE = 0.01
+# Samples that wait for the detector; eight pictures of 4K are 200 MB.
+_AHEAD = 8
+# No frame takes so long; FFmpeg's own time-outs are for networks, and not for its decoders.
+PATIENCE_S = 60.0
+
+STALLED = "E_CHUNK_STALLED"
+
+T = TypeVar("T")
 
 
 class SampleGrid:
@@ -83,6 +94,7 @@ class DecodeReport:
         frames_sampled: frames handed out.
         frames_dropped: frames whose timestamp does not increase or cannot be, or that gave no
             picture.
+        has_stalled: the decoder hung over a frame, and the rest was given up.
     """
 
     spans: list[tuple[int, int]] = field(default_factory=list)
@@ -90,6 +102,7 @@ class DecodeReport:
     frames_decoded: int = 0
     frames_sampled: int = 0
     frames_dropped: int = 0
+    has_stalled: bool = False
 
     @property
     def decoded_until_us(self) -> int | None:
@@ -111,17 +124,13 @@ class ChunkReader:
         """Open the file and read one frame to see that it can be read.
 
         Raises:
-            ChunkUnreadable: E_CHUNK_UNREADABLE: missing, empty, no video, or no frame decodes.
+            ChunkUnreadable: E_CHUNK_UNREADABLE: missing, empty, no video, no frame decodes, or the
+                decoder hangs.
         """
         self._path = chunk.path
         self._start_us = to_us(chunk.start_utc)
         self.report = DecodeReport()
-        capture = _open(chunk.path)
-        fps, self._frame_count = _claims(capture)
-        has_frame = capture.grab()
-        capture.release()
-        if not has_frame:
-            raise unreadable(chunk.path, "it opens, but no frame decodes")
+        fps, self._frame_count = _in_time(chunk.path, lambda: _first_look(chunk.path))
         self._interval_us = seconds_to_us(1 / fps) if fps else 0
         self._last_us = self._start_us
         # Damage can put a timestamp hours away; twice the claimed length is beyond any rounding.
@@ -144,17 +153,24 @@ class ChunkReader:
         """
         if count <= 0:
             return []
+        images: list[Image] = []
+        with suppress(Stalled):
+            for image in read_ahead(self._spread(count), _AHEAD, PATIENCE_S, lambda: len(images)):
+                images.append(image)
+        return images
+
+    def _spread(self, count: int) -> Iterator[Image]:
         capture = _open(self._path)
         step = self._frame_count / count
-        images = []
-        for number in range(count):
-            if step > 1:
-                capture.set(cv2.CAP_PROP_POS_FRAMES, int((number + 0.5) * step))
-            found, image = capture.read()
-            if found:
-                images.append(np.asarray(image, dtype=np.uint8))
-        capture.release()
-        return images
+        try:
+            for number in range(count):
+                if step > 1:
+                    capture.set(cv2.CAP_PROP_POS_FRAMES, int((number + 0.5) * step))
+                found, image = capture.read()
+                if found:
+                    yield np.asarray(image, dtype=np.uint8)
+        finally:
+            capture.release()
 
     def samples(self, grid: SampleGrid, from_us: int | None = None) -> Iterator[Frame]:
         """Yield the frames that the grid takes, in time order, and fill in `report`.
@@ -164,28 +180,42 @@ class ChunkReader:
             from_us: frames before this instant belong to an earlier chunk and are passed over;
                 None for none.
         """
+        report = self.report
+        decoded = self._decode(report, grid, from_us)
+        try:
+            for frame in read_ahead(decoded, _AHEAD, PATIENCE_S, lambda: report.frames_decoded):
+                report.frames_sampled += 1
+                yield frame
+        except Stalled:
+            report.has_stalled = True
+            # a copy: the thread may wake up one day and go on writing into this one
+            self.report = replace(report, spans=list(report.spans))
+
+    def _decode(
+        self, report: DecodeReport, grid: SampleGrid, from_us: int | None
+    ) -> Iterator[Frame]:
+        """Frames that the grid takes; runs in the thread that reads ahead."""
         capture = _open(self._path)
         try:
-            while capture.grab():
-                self.report.frames_decoded += 1
+            while capture.grab() and not report.has_stalled:
+                report.frames_decoded += 1
                 at_us = self._start_us + round(float(capture.get(cv2.CAP_PROP_POS_MSEC)) * 1000)
-                if not self._note(at_us):
-                    self.report.frames_dropped += 1
+                if not self._note(report.spans, at_us):
+                    report.frames_dropped += 1
                     continue
                 if (from_us is not None and at_us < from_us) or not grid.takes(at_us):
                     continue
                 found, image = capture.retrieve()
                 if not found:
-                    self.report.frames_dropped += 1
+                    report.frames_dropped += 1
                     continue
-                self.report.frames_sampled += 1
                 yield Frame(at_us, np.asarray(image, dtype=np.uint8))
         finally:
             capture.release()
 
-    def _note(self, at_us: int) -> bool:
+    def _note(self, spans: list[tuple[int, int]], at_us: int) -> bool:
         """Add a frame to the spans; False when its timestamp cannot be used."""
-        spans, interval_us = self.report.spans, self._interval_us
+        interval_us = self._interval_us
         if not spans:
             # Streams may begin a little late; the chunk begins where its name says.
             spans.append((self._start_us, self._start_us))
@@ -207,12 +237,39 @@ def claimed_length_s(path: Path) -> float | None:
     A cut AVI claims its whole length.
     """
     try:
-        capture = _open(path)
+        fps, count = _in_time(path, lambda: _claims_of(path))
     except ChunkUnreadable:
         return None
-    fps, count = _claims(capture)
-    capture.release()
     return count / fps if count and fps else None
+
+
+def _first_look(path: Path) -> tuple[float, int]:
+    """What the container claims, of a file of which a frame decodes."""
+    capture = _open(path)
+    try:
+        if not capture.grab():
+            raise unreadable(path, "it opens, but no frame decodes")
+        return _claims(capture)
+    finally:
+        capture.release()
+
+
+def _claims_of(path: Path) -> tuple[float, int]:
+    capture = _open(path)
+    try:
+        return _claims(capture)
+    finally:
+        capture.release()
+
+
+def _in_time(path: Path, look: Callable[[], T]) -> T:
+    """What `look` gives, unless the decoder hangs over it."""
+    try:
+        return next(read_ahead((each() for each in [look]), 1, PATIENCE_S, lambda: 0))
+    except Stalled as stalled:
+        raise unreadable(
+            path, f"the decoder hung over it for {PATIENCE_S:.0f} s and was given up"
+        ) from stalled
 
 
 def _claims(capture: Any) -> tuple[float, int]:

@@ -1,3 +1,5 @@
+import threading
+import time
 from fractions import Fraction
 
 import cv2
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from video_ingest import decode
+from video_ingest.ahead import read_ahead
 from video_ingest.chunks import make_chunk
 from video_ingest.contract import ChunkUnreadable
 from video_ingest.decode import ChunkReader, SampleGrid, claimed_length_s
@@ -185,3 +188,87 @@ def test_a_stream_without_a_frame_rate_is_read_by_its_timestamps(reader_of, star
     read(reader)
     assert reader.report.nominal_end_us is None
     assert seconds(reader.report.spans, start_us) == [(0.0, pytest.approx(0.3))]
+
+
+class HangingCapture(FakeCapture):
+    """A decoder that never comes back from its n-th frame, or only when the test is over."""
+
+    def __init__(self, hangs_at, released):
+        super().__init__([k / 10 for k in range(50)], 10.0, 50)
+        self.hangs_at, self.released = hangs_at, released
+
+    def grab(self):
+        if self.at + 1 == self.hangs_at:
+            self.released.wait(30)
+        return super().grab()
+
+
+@pytest.fixture
+def hanging(monkeypatch, tmp_path, start):
+    released = threading.Event()
+    monkeypatch.setattr(decode, "PATIENCE_S", 0.3)
+
+    def build(hangs_at):
+        monkeypatch.setattr(decode, "_open", lambda path: HangingCapture(hangs_at, released))
+        return chunk_at(tmp_path / "a.avi", start)
+
+    yield build
+    released.set()
+
+
+def test_a_decoder_that_hangs_over_the_first_frame_makes_the_chunk_unreadable(hanging):
+    chunk = hanging(0)
+    with pytest.raises(ChunkUnreadable, match="decoder hung"):
+        ChunkReader(chunk)
+
+
+def test_a_decoder_that_hangs_later_is_given_up_and_the_good_part_stays(hanging, start_us):
+    reader = ChunkReader(hanging(20))
+    taken = read(reader)
+    assert taken == [start_us + 200_000 * k for k in range(10)]
+    assert reader.report.has_stalled
+    assert seconds(reader.report.spans, start_us) == [(0.0, pytest.approx(2.0))]
+
+
+def test_frames_between_two_samples_are_a_sign_of_life(monkeypatch, reader_of):
+    class Slow(FakeCapture):
+        def grab(self):
+            time.sleep(0.05)
+            return super().grab()
+
+    reader = reader_of([0.0])
+    monkeypatch.setattr(decode, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(decode, "_open", lambda path: Slow([k / 10 for k in range(20)], 10.0, 20))
+    assert len(read(reader, hz=1.0)) == 2
+    assert not reader.report.has_stalled
+
+
+def test_no_more_frames_than_the_queue_holds_are_decoded_ahead(reader_of):
+    reader = reader_of([k / 10 for k in range(500)])
+    frames = reader.samples(SampleGrid(10.0))
+    next(frames)
+    time.sleep(0.3)
+    ahead = reader.report.frames_decoded
+    frames.close()
+    assert 2 <= ahead <= 12
+
+
+def test_closing_half_way_ends_the_thread(reader_of):
+    before = set(threading.enumerate())
+    frames = reader_of([k / 10 for k in range(500)]).samples(SampleGrid(10.0))
+    next(frames)
+    (thread,) = set(threading.enumerate()) - before
+    frames.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_what_goes_wrong_in_the_thread_reaches_whoever_reads():
+    def source():
+        yield 1
+        raise OSError("the disk is gone")
+
+    items = read_ahead(source(), 2, 5.0, lambda: 0)
+    assert next(items) == 1
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(items)
