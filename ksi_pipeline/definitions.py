@@ -29,7 +29,9 @@ def make_workspace(settings: Settings, progress: Progress = no_progress) -> Work
         store=Store(home, settings.ledger_url),
         dbt_project_dir=settings.dbt_project_dir,
         secrets=secret,
-        video=VideoSettings(settings.detector, settings.model, settings.sample_hz),
+        video=VideoSettings(
+            settings.detector, settings.model, settings.sample_hz, settings.video_workers
+        ),
         final_after=settings.final_after_h * HOUR,
         memory_limit=settings.duckdb_memory_limit,
         dbt_threads=settings.dbt_threads,

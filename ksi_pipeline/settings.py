@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     sample_hz: float = Field(
         default=5.0, gt=0, le=60, description="Frames looked at for each second of video."
     )
+    video_workers: int = Field(
+        default=1, ge=1, le=256, description="Cameras worked on at once, each in its own process."
+    )
     final_after_h: float = Field(
         default=72.0, ge=0, description="Hours after which tickets of an hour no longer change."
     )

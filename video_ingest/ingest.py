@@ -35,8 +35,9 @@ from video_ingest.tables import Tables, boxes_table, merge_tables, points_table,
 from video_ingest.tracker import FootPointTracker
 from video_ingest.tracker_state import TRACKER_VERSION, Sample, TrackerParams, TrackerState
 
-# Called with (seconds of the chunk done, seconds it should have; 0 where not known).
-Progress = Callable[[float, float], None]
+# Called with (seconds of the chunk done, seconds it should have; 0 where not known, and frames
+# decoded of it).
+Progress = Callable[[float, float, int], None]
 
 _BATCH = 8
 
@@ -209,7 +210,7 @@ def _track(
             sampled_us.append(frame.at_us - offset_us)
             samples += tracker.step(sampled_us[-1], boxes)
         if progress is not None:
-            progress(*reader.done_s(batch[-1].at_us))
+            progress(*reader.done_s(batch[-1].at_us), reader.report.frames_decoded)
     return samples, sampled_us
 
 

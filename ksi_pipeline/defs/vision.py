@@ -42,6 +42,7 @@ def camera_chunks(
     partitions_def=DAYS,
     backfill_policy=SINGLE_RUN,
     deps=[camera_chunks, space_model],
+    check_specs=[dg.AssetCheckSpec("every_camera_was_read", asset="tracklets")],
     retry_policy=RETRIES,
 )
 def tracklets(
@@ -51,6 +52,9 @@ def tracklets(
 
     Only chunks that are new, or whose bytes, camera, detector or carried state changed, are
     decoded. Tracklets delivered by hosts beside a camera are checked and taken as they are.
+
+    A camera whose worker process died fails its check and leaves its time uncovered; the others go
+    on.
     """
     with no_retry_on_permanent_errors(context):
         first, last = days_of(context)
@@ -67,5 +71,12 @@ def tracklets(
             "deliveries_taken": delivered.done_count,
             "deliveries_unchanged": delivered.unchanged_count,
             "deliveries_quarantined": delivered.rejected_count,
-        }
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_camera_was_read",
+                passed=not ingested.failed,
+                metadata=dict(ingested.failed),
+            )
+        ],
     )

@@ -26,11 +26,14 @@ class VideoSettings:
         detector: motion or openvino.
         model: weights of the detector; null for motion.
         sample_hz: frames looked at for each second of video.
+        workers: cameras that are worked on at once, each in a process of its own; 1 for one after
+            the other, in this process.
     """
 
     detector: str = "motion"
     model: Path | None = None
     sample_hz: float = 5.0
+    workers: int = 1
 
 
 @dataclass(slots=True)

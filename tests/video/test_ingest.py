@@ -211,10 +211,11 @@ def test_the_chunk_of_another_camera_is_refused(chunks_of, camera, walker):
     assert caught.value.code == "E_CHUNK_CAMERA"
 
 
-def test_progress_tells_seconds_done_of_seconds_expected(chunks_of, camera, walker):
+def test_progress_tells_seconds_done_of_seconds_expected_and_frames(chunks_of, camera, walker):
     seen = []
     run(chunks_of((0, 50)), camera, walker(), progress=lambda *at: seen.append(at))
-    assert seen[-1] == (4.8, 5.0)
+    assert seen[-1][:2] == (4.8, 5.0)
+    assert seen[-1][2] > 40
 
 
 def test_nobody_there_is_full_coverage_and_no_tracklet(chunks_of, camera, walker, start):

@@ -6,6 +6,10 @@ with is not decoded. When a chunk arrives late or again, the state it hands on d
 of its successors differ and they are done again, until a state comes out as it was before.
 
 A chunk that was deleted after it was done still counts and still hands on its state.
+
+Each camera is a chain of jobs in the order of its chunks; chains run side by side where there are
+worker processes. Only this process writes, and each chunk is one transaction, so a run killed at
+any moment and started again ends in the same tables.
 """
 
 from collections import defaultdict
@@ -26,17 +30,21 @@ from ksi_pipeline.defs.steps.chunk_inbox import (
 )
 from ksi_pipeline.defs.steps.landing import TRACKLET_TABLES, land_tracklets, not_calibrated
 from ksi_pipeline.defs.steps.video_files import camera_spec
+from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.store import Change, from_us
 from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
-from video_ingest.detectors import Detector, make_detector
-from video_ingest.ingest import ChunkResult, file_sha256, ingest_chunk
+from video_ingest.ingest import ChunkResult, file_sha256
+from video_ingest.jobs import ChunkJob, ChunkLost
 from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams, TrackerState
+from video_ingest.workers import Chain, run_chains
 
 # Beyond this the spacing of chunks says nothing about how long an unreadable one was.
 _LONGEST_CHUNK = timedelta(hours=1)
+# One chunk may be at fault; after another one, the camera or the machine is.
+_MOST_LOST = 2
 
 
 @dataclass(slots=True)
@@ -46,6 +54,7 @@ class IngestReport:
     Attributes:
         done_count: chunks that were decoded and count.
         unreadable_count: chunks that were looked at and cannot be used.
+        failed: one message for each camera of which a chunk was lost, by `<site>/<camera>`.
     """
 
     done_count: int = 0
@@ -53,6 +62,7 @@ class IngestReport:
     unreadable_count: int = 0
     point_count: int = 0
     messages: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport:
@@ -67,23 +77,47 @@ def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport
     for chunk in discover_chunks(workspace).chunks:
         if has_camera(spaces, chunk) and is_possible(workspace, chunk):
             by_camera[chunk.site_id, chunk.camera_id].append(chunk)
-    for (site_id, camera_id), chunks in by_camera.items():
-        work = _CameraWork(workspace, spaces[site_id], camera_id, report, first, last)
-        _ingest_camera(work, chunks)
+    wanted = [
+        chunk for chunks in by_camera.values() for chunk in _waiting(workspace, chunks, first, last)
+    ]
+    meter = VideoMeter(wanted, workspace.progress)
+    run_chains(
+        [
+            _ingest_camera(
+                _CameraWork(workspace, spaces[site_id], camera_id, report, meter, first, last),
+                chunks,
+            )
+            for (site_id, camera_id), chunks in by_camera.items()
+        ],
+        workspace.video.workers,
+        lambda job, *far: meter.tell(job.chunk, *far),
+    )
     return report
+
+
+def _waiting(
+    workspace: Workspace, chunks: Sequence[Chunk], first: date, last: date
+) -> Iterator[Chunk]:
+    """Give the chunks of the days asked for that were never done as they lie there."""
+    for chunk in chunks:
+        if first <= chunk.start_utc.date() <= last:
+            row = workspace.store.ledger.chunk(chunk.chunk_id)
+            if row is None or row["done_key"] is None or known_sha256(row, chunk) is None:
+                yield chunk
 
 
 @dataclass(slots=True)
 class _CameraWork:
-    """One camera's pass: the detector is made when the first chunk needs it."""
+    """One camera's pass."""
 
     workspace: Workspace
     space: Space
     camera_id: str
     report: IngestReport
+    meter: VideoMeter
     first: date
     last: date
-    detector: Detector | None = None
+    lost_count: int = 0
 
     def wants(self, chunk: Chunk, row: Row | None, upstream_changed: bool) -> bool:
         """Whether to look at a chunk: of the days asked for, or downstream of a change."""
@@ -92,7 +126,7 @@ class _CameraWork:
         return upstream_changed and row is not None and row["done_key"] is not None
 
 
-def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> None:
+def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> Chain:
     known = work.workspace.store.ledger.chunks_of(work.space.site_id, work.camera_id)
     rows = {row["chunk_id"]: row for row in known}
     on_disk = {chunk.chunk_id for chunk in present}
@@ -116,13 +150,21 @@ def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> None:
             state, changed = _state_of(row), False
             continue
         try:
-            result = _decode(work, chunk, spec, state, nominal_s)
+            result = yield _job(work, chunk, spec, state, nominal_s)
         except DetectorError:
             raise
+        except ChunkLost as error:
+            _lose(work, chunk, error, sha256)
+            if work.lost_count == _MOST_LOST:
+                return
+            changed = False
+            continue
         except VideoError as error:
             _set_aside(work, chunk, error.code, str(error), sha256)
             state, changed = TrackerState(), False
             continue
+        finally:
+            work.meter.done(chunk)
         _land(work, chunk, row, result, sha256, _done_key(result, key, nominal_s))
         changed = row is None or row["state_json"] != result.state.to_json()
         state = result.state
@@ -154,6 +196,17 @@ def _set_aside(work: _CameraWork, chunk: Chunk, code: str, message: str, sha256:
     work.workspace.store.commit(change)
 
 
+def _lose(work: _CameraWork, chunk: Chunk, error: ChunkLost, sha256: str) -> None:
+    """Keep a chunk aside that no worker could do; the next run tries it again."""
+    work.lost_count += 1
+    camera = f"{chunk.site_id}/{chunk.camera_id}"
+    told = f"{error.code}: {error}"
+    if work.lost_count == _MOST_LOST:
+        told += f" It is chunk {_MOST_LOST} of {camera} in this run, whose later chunks now wait."
+    work.report.failed[camera] = told
+    _set_aside(work, chunk, error.code, str(error), sha256)
+
+
 def _with_deleted(work: _CameraWork, present: Sequence[Chunk], rows: Iterable[Row]) -> list[Chunk]:
     """Give the camera's chunks in order of their start, those done and deleted since included."""
     on_disk = {chunk.chunk_id for chunk in present}
@@ -171,28 +224,16 @@ def _with_deleted(work: _CameraWork, present: Sequence[Chunk], rows: Iterable[Ro
     return sorted([*present, *deleted], key=lambda chunk: chunk.start_utc)
 
 
-def _decode(
+def _job(
     work: _CameraWork,
     chunk: Chunk,
     spec: CameraSpec,
     state: TrackerState,
     nominal_s: float | None,
-) -> ChunkResult:
+) -> ChunkJob:
     video = work.workspace.video
-    if work.detector is None:
-        work.detector = make_detector(video.detector, video.model)
-
-    def tell(done_s: float, expected_s: float) -> None:
-        work.workspace.progress(f"video {chunk.chunk_id}", done_s / (expected_s or 1.0))
-
-    return ingest_chunk(
-        chunk,
-        spec,
-        work.detector,
-        state,
-        sample_hz=video.sample_hz,
-        nominal_s=nominal_s,
-        progress=tell,
+    return ChunkJob(
+        chunk, spec, video.detector, video.model, state, video.sample_hz, nominal_s=nominal_s
     )
 
 

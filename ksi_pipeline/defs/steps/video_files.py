@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.space.load import Space, camera_version
 from video_ingest.calibrate import fit_homography
 from video_ingest.chunks import list_chunks, parse_start, require_files
@@ -67,17 +68,16 @@ def ingest_files(
     first = parse_start(start) if start else None
     chunks = list_chunks(paths, space.site_id, camera_id, first)
     spec = camera_spec(space, camera_id, chunks[0].start_utc)
+    meter = VideoMeter(chunks, progress)
     results: list[ChunkResult] = []
 
-    def tell(done_s: float, expected_s: float) -> None:
-        share = done_s / expected_s if expected_s else 0.0
-        progress(
-            f"decoding {len(results) + 1} of {len(chunks)}", (len(results) + share) / len(chunks)
-        )
+    def tell(done_s: float, expected_s: float, frames: int) -> None:
+        meter.tell(chunks[len(results)], done_s, expected_s, frames)
 
     for result in ingest_many(
         chunks, spec, make_detector(detector, model), sample_hz=sample_hz, progress=tell
     ):
+        meter.done(result.chunk)
         results.append(result)
     tables = merge_results(results)
     write_outputs(out_dir, tables, with_boxes=with_boxes)

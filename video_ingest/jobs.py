@@ -1,0 +1,85 @@
+"""One chunk as a job that another process can do, and who does it in this one."""
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from video_ingest.contract import CameraSpec, Chunk, VideoError
+from video_ingest.detectors import Detector, make_detector
+from video_ingest.ingest import ChunkResult, Progress, ingest_chunk
+from video_ingest.tracker_state import TrackerState
+
+
+class ChunkLost(VideoError):
+    """A chunk could not be worked on, through no fault that is known of the chunk.
+
+    E_CHUNK_FAILED: something broke while it was worked on. E_WORKER_LOST: the process that worked
+    on it died. The tracker state is as before, and the chunk can be tried again.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkJob:
+    """Everything that `ingest_chunk` needs, as values that go from process to process.
+
+    Attributes:
+        detector: name of the detector.
+        model: its weights; None where it needs none.
+        state: of the camera's chunk before this one.
+        nominal_s: length the recorder was set to; None where not known.
+    """
+
+    chunk: Chunk
+    camera: CameraSpec
+    detector: str
+    model: Path | None
+    state: TrackerState
+    sample_hz: float = 5.0
+    nominal_s: float | None = None
+
+
+@dataclass(slots=True)
+class JobRunner:
+    """Does jobs one after the other, and keeps the detectors it has started."""
+
+    _detectors: dict[tuple[str, Path | None], Detector] = field(default_factory=dict)
+
+    def run(self, job: ChunkJob, progress: Progress | None = None) -> ChunkResult:
+        """Do one job.
+
+        Raises:
+            VideoError: as `ingest_chunk`.
+            DetectorError: the detector cannot start.
+            ChunkLost: E_CHUNK_FAILED, for anything else that went wrong: one chunk must never stop
+                the others.
+        """
+        key = (job.detector, job.model)
+        if key not in self._detectors:
+            self._detectors[key] = make_detector(job.detector, job.model)
+        try:
+            return ingest_chunk(
+                job.chunk,
+                job.camera,
+                self._detectors[key],
+                job.state,
+                sample_hz=job.sample_hz,
+                nominal_s=job.nominal_s,
+                progress=progress,
+            )
+        except VideoError:
+            raise
+        except Exception as error:  # what pictures and libraries raise, nobody lists
+            # a network may be left with requests under way
+            del self._detectors[key]
+            raise _failed(job.chunk, error) from error
+
+
+def _failed(chunk: Chunk, error: Exception) -> ChunkLost:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return ChunkLost(
+        f"Working on chunk {chunk.chunk_id} failed: {type(error).__name__}: {error} "
+        f"({Path(place.filename).name}, line {place.lineno}). It is kept aside, nothing of it "
+        "counts, and the other chunks go on. The next run tries it again; if it fails again, move "
+        f"{chunk.path.name} out of the inbox and report the message.",
+        code="E_CHUNK_FAILED",
+    )
