@@ -118,7 +118,11 @@ class DecodeReport:
 
 
 class ChunkReader:
-    """Reads one chunk front to back."""
+    """Reads one chunk front to back.
+
+    Attributes:
+        picture_px: width and height of its frames; None where the container does not tell.
+    """
 
     def __init__(self, chunk: Chunk) -> None:
         """Open the file and read one frame to see that it can be read.
@@ -130,7 +134,8 @@ class ChunkReader:
         self._path = chunk.path
         self._start_us = to_us(chunk.start_utc)
         self.report = DecodeReport()
-        fps, self._frame_count = _in_time(chunk.path, lambda: _first_look(chunk.path))
+        look = _in_time(chunk.path, lambda: _first_look(chunk.path))
+        fps, self._frame_count, self.picture_px = look
         self._interval_us = seconds_to_us(1 / fps) if fps else 0
         self._last_us = self._start_us
         # Damage can put a timestamp hours away; twice the claimed length is beyond any rounding.
@@ -243,13 +248,13 @@ def claimed_length_s(path: Path) -> float | None:
     return count / fps if count and fps else None
 
 
-def _first_look(path: Path) -> tuple[float, int]:
-    """What the container claims, of a file of which a frame decodes."""
+def _first_look(path: Path) -> tuple[float, int, tuple[int, int] | None]:
+    """What the container claims, of a file of which a frame decodes: fps, frames, picture."""
     capture = _open(path)
     try:
         if not capture.grab():
             raise unreadable(path, "it opens, but no frame decodes")
-        return _claims(capture)
+        return (*_claims(capture), _picture_px(capture))
     finally:
         capture.release()
 
@@ -278,6 +283,12 @@ def _claims(capture: Any) -> tuple[float, int]:
     count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     # Without a frame rate, containers report 0 or their time base, such as 90000.
     return fps if 0.05 <= fps <= 240 else 0.0, int(count) if 0 < count < 1e9 else 0
+
+
+def _picture_px(capture: Any) -> tuple[int, int] | None:
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _open(path: Path) -> Any:

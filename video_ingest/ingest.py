@@ -33,6 +33,7 @@ from video_ingest.detectors.base import Detector
 from video_ingest.instants import from_us, seconds_to_us, to_us
 from video_ingest.tables import Tables, boxes_table, merge_tables, points_table, tracklets_table
 from video_ingest.tracker import FootPointTracker
+from video_ingest.tracker_base import Tracker
 from video_ingest.tracker_state import TRACKER_VERSION, Sample, TrackerParams, TrackerState
 
 # Called with (seconds of the chunk done, seconds it should have; 0 where not known, and frames
@@ -117,7 +118,14 @@ def ingest_chunk(
         return _unreadable(chunk, camera, before, sha256, owned_us, nominal_s, error)
     basis = f"{TRACKER_VERSION}/{params.digest()}/{detector.name}/{camera.version}"
     carried = before if before.basis == basis else replace(before, tracks=())
-    tracker = FootPointTracker(camera.camera_id, chunk.chunk_id, carried, params)
+    tracker = FootPointTracker(
+        camera.camera_id,
+        chunk.chunk_id,
+        carried,
+        params,
+        homography=homography,
+        picture_px=reader.picture_px,
+    )
     samples, sampled_us = _track(
         reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress
     )
@@ -187,7 +195,7 @@ def file_sha256(path: Path) -> str:
 def _track(
     reader: ChunkReader,
     detector: Detector,
-    tracker: FootPointTracker,
+    tracker: Tracker,
     sample_hz: float,
     offset_us: int,
     before: TrackerState,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from video_ingest.calibrate import Homography
 from video_ingest.contract import BOXES, COVERAGE, TRACKLET_POINTS, TRACKLETS, CameraSpec
 from video_ingest.instants import from_us
-from video_ingest.tracker import TrackletSoFar
+from video_ingest.tracker_base import TrackletSoFar
 from video_ingest.tracker_state import TRACKER_VERSION, Sample
 
 

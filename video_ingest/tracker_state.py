@@ -1,7 +1,7 @@
 """What the tracker hands from chunk to chunk, and the settings it works with.
 
-The state is a few kilobytes of JSON: foot points, speeds and sizes of the people in view, and
-nothing of their appearance. Floats are written so that they read back to the same bits.
+The state is a few kilobytes of JSON: places, speeds and sizes of the people in view, and nothing of
+their appearance. Floats are written so that they read back to the same bits.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from video_ingest.contract import VideoError
+from video_ingest.walk import Motion
 
 # Changes whenever the same boxes would give other tracklets, or the state another form.
 TRACKER_VERSION = "footpoint-2"
@@ -17,50 +18,48 @@ TRACKER_VERSION = "footpoint-2"
 
 @dataclass(frozen=True, slots=True)
 class TrackerParams:
-    """Settings of the tracker: distances in body heights (h), times in seconds.
+    """Settings of the tracker, in seconds, metres and body heights (h).
 
     A body height is the height of the person's box at that moment, so that one setting holds near
-    the camera and far from it. Nothing depends on the frame rate.
+    the camera and far from it. Nothing depends on the frame rate. docs/reference/tracker.md says
+    how they work together.
 
     Attributes:
         high_confidence: detections from here on are matched first.
         low_confidence: detections below it are ignored; those between help a known tracklet only.
         new_confidence: an unmatched detection from here on begins a tracklet.
-        gate_h: distance from the predicted place that is always allowed; detector noise.
-        speed_h_s: allowed distance per second while the speed is unknown; 1.6 h/s is a run.
-        drift_h_s: allowed distance per second from the predicted place once the speed is known.
-        gate_growth_s: gates grow up to this time since the last detection, then stay.
-        low_gate_share: gates of the second matching, with low confidence, as a share of the first.
-        max_height_ratio: a detection may be higher or lower than the tracklet by this factor.
-        height_weight: cost of a height ratio, in h per unit of its logarithm.
-        predict_s: the speed is trusted up to this time since the last detection.
-        speed_memory_s: time constant with which the speed follows new detections.
+        foot_noise_h: standard deviation of a detected foot point in the picture, in h.
+        height_noise: standard deviation of a detected height, as a share of it.
+        walk_m_s: usual speed along each axis of the floor, in m/s; standard deviation.
+        steady_s: how long a person keeps speed and direction; time constant.
+        person_m: height of a person in metres; the measure where the camera is not calibrated.
+        gate_sigmas: a detection may be this many standard deviations from the prediction.
+        newcomers_h2: people newly seen, for each square body height of the picture, to whom a
+            detection is left when a prediction is so vague that they are as likely.
         size_memory_s: time constant with which the box size follows new detections.
         lost_s: a confirmed tracklet ends when it was not seen for longer.
         unconfirmed_s: an unconfirmed one is dropped when it was not seen for longer.
         confirm_hits: detections before a tracklet gets an id; earlier samples are then given too.
         fill_s: gaps up to this long are filled by linear interpolation, as not observed.
-        max_overlap: a new tracklet may not overlap one seen at that instant by more than this
-            (intersection over union); detectors box people twice.
+        max_overlap: a new tracklet may not overlap a detection matched at that instant by more
+            than this (intersection over union); detectors box people twice.
     """
 
     high_confidence: float = 0.4
     low_confidence: float = 0.25
     new_confidence: float = 0.5
-    gate_h: float = 0.35
-    speed_h_s: float = 1.6
-    drift_h_s: float = 0.8
-    gate_growth_s: float = 2.0
-    low_gate_share: float = 0.5
-    max_height_ratio: float = 1.55
-    height_weight: float = 0.5
-    predict_s: float = 1.0
-    speed_memory_s: float = 0.5
+    foot_noise_h: float = 0.05
+    height_noise: float = 0.12
+    walk_m_s: float = 1.0
+    steady_s: float = 3.0
+    person_m: float = 1.7
+    gate_sigmas: float = 3.5
+    newcomers_h2: float = 0.01
     size_memory_s: float = 0.5
-    lost_s: float = 2.5
+    lost_s: float = 8.0
     unconfirmed_s: float = 1.1
     confirm_hits: int = 2
-    fill_s: float = 2.0
+    fill_s: float = 3.0
     max_overlap: float = 0.5
 
     def digest(self) -> str:
@@ -70,14 +69,14 @@ class TrackerParams:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One foot point of a confirmed tracklet, with the size of the box above it.
+    """One foot point of a confirmed tracklet, and the box above it.
 
     Attributes:
         at_us: microseconds since 1970 UTC.
-        u_px: pixel column of the foot point.
+        u_px: pixel column of the foot point, smoothed by what was seen before.
         v_px: pixel row of the foot point.
-        width_px: of the box, whose bottom centre the foot point is.
-        height_px: of the box.
+        width_px: smoothed width of the box.
+        height_px: smoothed height of the box.
         confidence: of the detection; None where the sample was filled in.
         is_observed: False where the sample was filled in across an occlusion.
     """
@@ -93,18 +92,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class TrackState:
-    """One person in view, confirmed or not.
+    """One person in view or lost from it, confirmed or not.
 
     Attributes:
         first_us: instant of the first sample.
         number: distinguishes people first seen at the same instant; from 1.
         last_us: instant of the last detection.
-        u_px: pixel column of the foot point at `last_us`.
-        v_px: pixel row of the foot point at `last_us`.
-        speed_u: pixels per second along columns.
-        speed_v: pixels per second along rows.
-        height_px: smoothed box height; one body height.
+        motion: place and speed at `last_us`.
+        u_px: pixel column of the smoothed foot point at `last_us`.
+        v_px: pixel row of the smoothed foot point at `last_us`.
         width_px: smoothed box width.
+        height_px: smoothed box height; one body height.
         hits: detections so far.
         sample_count: samples given out so far, filled ones included.
         pending: samples held back until the tracklet is confirmed.
@@ -114,12 +112,11 @@ class TrackState:
     first_us: int
     number: int
     last_us: int
+    motion: Motion
     u_px: float
     v_px: float
-    speed_u: float
-    speed_v: float
-    height_px: float
     width_px: float
+    height_px: float
     hits: int
     sample_count: int
     pending: tuple[Sample, ...]
@@ -132,7 +129,7 @@ class TrackerState:
 
     Attributes:
         basis: tracker, settings, detector and calibration; tracks are not carried over a change.
-        tracks: the people in view at the end of the chunk.
+        tracks: the people in view at the end of the chunk, and those lost shortly before it.
         step_us: instants of the last samples, as far back as gaps are filled.
         chunk_start_us: start of the last chunk, UTC; None before the first.
         owned_until_us: instants before it belong to chunks already read, UTC; None before the
@@ -174,7 +171,14 @@ class TrackerState:
 
 def _read_track(values: dict[str, Any]) -> TrackState:
     pending = tuple(Sample(**sample) for sample in values.pop("pending"))
-    return TrackState(pending=pending, chunk_ids=tuple(values.pop("chunk_ids")), **values)
+    motion = values.pop("motion")
+    spread = tuple(motion.pop("spread"))
+    return TrackState(
+        motion=Motion(spread=spread, **motion),
+        pending=pending,
+        chunk_ids=tuple(values.pop("chunk_ids")),
+        **values,
+    )
 
 
 def _canonical(values: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
 from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS, ON_REQUEST
 from ksi_pipeline.settings import Settings
 from video_ingest.coverage import OVERLAPPED
+from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams
 
 from .pages import REFERENCE, REPO, bare, rows, section
 
@@ -32,6 +34,13 @@ def test_documented_defaults_of_settings_are_the_real_ones():
     for name, field in Settings.model_fields.items():
         if field.default is not None and name != "dbt_project_dir":
             assert listed[name] == str(field.default)
+
+
+def test_every_setting_of_the_tracker_is_documented_with_its_default():
+    text = section(REFERENCE / "tracker.md", "Settings of the tracker")
+    listed = {bare(row[0]): bare(row[1]) for row in rows(text)}
+    assert listed == {name: str(value) for name, value in asdict(TrackerParams()).items()}
+    assert TRACKER_VERSION in (REFERENCE / "tracker.md").read_text()
 
 
 def codes_in_source():

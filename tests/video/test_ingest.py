@@ -139,7 +139,7 @@ def test_a_short_gap_keeps_the_tracklet_and_stays_a_gap_in_coverage(
 
 
 def test_a_long_gap_ends_the_tracklet(chunks_of, camera, walker):
-    merged = merge_results(run(chunks_of((0, 50), (90, 140)), camera, walker()))
+    merged = merge_results(run(chunks_of((0, 50), (140, 190)), camera, walker()))
     assert merged.tracklets.num_rows == 2
 
 
