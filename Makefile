@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events clean
+.PHONY: help demo test test-all check format dev bench-events bench-video clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,12 +42,23 @@ bench-events: $(VENV)/.dev  ## how fast counting is, beside shapely and a bare s
 	$(PIP) -e '.[bench]'
 	$(BIN)/python benchmarks/events.py
 
+bench-video: $(VENV)/.dev .bench/peers/.done  ## how fast and good tracklets are, beside ultralytics and trackers
+	$(BIN)/python benchmarks/video.py
+
 clean:  ## remove what make and the demo made, but no data
-	rm -rf $(VENV) demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+
+# An environment of its own: torch is large, and ultralytics is AGPL-3.0.
+.bench/peers/.done: benchmarks/video-peers.txt constraints.txt
+	$(PYTHON) -m venv .bench/peers
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -r benchmarks/video-peers.txt
+	@touch $@
 
 $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
 	$(PIP) -e .
