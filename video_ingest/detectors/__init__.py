@@ -5,7 +5,7 @@ from pathlib import Path
 from video_ingest.contract import DetectorError
 from video_ingest.detectors.base import Boxes, Detector, Frame
 
-DETECTORS = ("motion", "openvino")
+DETECTORS = ("motion", "openvino", "onnx")
 
 __all__ = ["DETECTORS", "Boxes", "Detector", "Frame", "make_detector"]
 
@@ -29,6 +29,10 @@ def make_detector(name: str, model_path: Path | None = None) -> Detector:
         from video_ingest.detectors.openvino import OpenVinoDetector
 
         return OpenVinoDetector(model_path)
+    if name == "onnx":
+        from video_ingest.detectors.onnx import OnnxDetector
+
+        return OnnxDetector(model_path)
     raise DetectorError(
         f"Starting detector {name!r} failed: there is none of that name. Nothing was decoded. "
         f"Choose one of {', '.join(DETECTORS)}.",

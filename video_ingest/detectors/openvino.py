@@ -1,36 +1,44 @@
 """People by a neural network in OpenVINO form; runs on any CPU, without torch.
 
-Two layouts are known, told apart by the shape of the output:
-
-* YOLOv8 and YOLO11: [1, 4 + classes, N], centre, size and class scores in network pixels; the
-  picture is fitted in with its shape kept (letterbox); class 0 is the person.
-* SSD, such as person-detection-retail-0013: [1, 1, N, 7], image, label, confidence and corners as
-  shares of the picture; label 1 is the person.
-
-Each frame goes through the network alone, so the boxes do not depend on how frames are batched.
+Each frame goes through the network alone, so the boxes do not depend on how frames are batched. The
+frames of a batch are in flight together (throughput mode): one is prepared while others are looked
+at, and on several cores several are looked at at once.
 """
 
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from video_ingest.contract import DetectorError
 from video_ingest.detectors.base import Boxes, Frame, Image
-from video_ingest.detectors.boxes import suppress
+from video_ingest.detectors.layouts import Layout, SsdLayout, boxes_of, layout_of
+from video_ingest.detectors.weights_file import (
+    last_line,
+    missing,
+    missing_package,
+    the_file,
+    wrong_shape,
+)
 
-_PERSON_CLASS = 0
-_PERSON_LABEL = 1
-_GREY = 114
+Outputs = list[NDArray[np.float32] | None]
+
+# A frame takes a tenth of a second on a slow core. Others saw OpenVINO's queue wait for ever, on
+# networks without a fixed input size (ultralytics issue 25923): an error is better than a stop.
+_STALLED_S = 300.0
 
 
 class OpenVinoDetector:
-    """Runs an OpenVINO model on the CPU with as many requests in flight as it finds best."""
+    """Runs an OpenVINO model on the CPU with as many requests in flight as it finds best.
+
+    Attributes:
+        layout: what its output is, and the size of its input.
+    """
 
     prime_frames = 0
 
@@ -42,23 +50,21 @@ class OpenVinoDetector:
         Args:
             model_path: the .xml file, or the folder that holds it and its .bin.
             min_confidence: boxes below it are left out; low ones help the tracker over occlusions.
-            max_overlap: of two YOLO boxes that share more than this (intersection over union) the
-                less confident is left out.
+            max_overlap: of two boxes that share more than this (intersection over union) the less
+                confident is left out, where the layout gives several boxes for one person.
 
         Raises:
             DetectorError: E_DETECTOR_MISSING, E_MODEL_MISSING or E_MODEL_SHAPE.
         """
-        xml = _find_model(model_path)
-        openvino = _import_openvino()
+        xml = the_file("openvino", model_path, ".xml")
+        if not xml.with_suffix(".bin").is_file():
+            why = f"{xml.with_suffix('.bin')} does not exist"
+            raise missing("openvino", why, "Put the .bin beside the .xml")
+        openvino = import_openvino()
         self.name = f"openvino:{xml.stem}"
         self._min_confidence, self._max_overlap = min_confidence, max_overlap
-        model, self._is_yolo = _read_model(openvino, xml)
-        _, _, self._height, self._width = (int(size) for size in model.input(0).shape)
-        compiled = openvino.Core().compile_model(
-            _with_preprocessing(openvino, model, self._is_yolo),
-            "CPU",
-            {"PERFORMANCE_HINT": "THROUGHPUT"},
-        )
+        self._layout, compiled = _compile(openvino, xml)
+        self.layout = f"{self._layout.title}, {self._layout.width} x {self._layout.height}"
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(_keep_output)
 
@@ -66,91 +72,48 @@ class OpenVinoDetector:
         """Nothing to do: every frame is judged alone."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
-        """Find the people of each frame; see `Detector.detect`."""
-        outputs: list[NDArray[np.float32] | None] = [None] * len(frames)
+        """Find the people of each frame; see `Detector.detect`.
+
+        Raises:
+            DetectorError: E_DETECTOR_STALLED, OpenVINO gave no answer for minutes.
+        """
+        outputs: Outputs = [None] * len(frames)
+        free = threading.Semaphore(len(self._queue))
         for number, frame in enumerate(frames):
-            picture = self._fit(frame.image)
-            self._queue.start_async({0: picture[None]}, (outputs, number))
+            picture = self._layout.fit(frame.image)
+            self._await(free)
+            self._queue.start_async({0: picture[None]}, (outputs, number, free))
+        for _ in range(len(self._queue)):
+            self._await(free)
+        # raises what went wrong inside OpenVINO
         self._queue.wait_all()
-        return [
-            self._boxes(output, frame.image)
-            for output, frame in zip(outputs, frames, strict=True)
-            if output is not None
-        ]
+        return [self._boxes(*each) for each in zip(outputs, frames, strict=True)]
 
-    def _fit(self, image: Image) -> Image:
-        """The picture at the network's size, shape (height, width, 3)."""
-        if not self._is_yolo:
-            return np.asarray(cv2.resize(image, (self._width, self._height)), dtype=np.uint8)
-        scale, left, top = self._letterbox(image)
-        width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
-        canvas = np.full((self._height, self._width, 3), _GREY, dtype=np.uint8)
-        canvas[top : top + height, left : left + width] = cv2.resize(image, (width, height))
-        return canvas
+    def _boxes(self, output: NDArray[np.float32] | None, frame: Frame) -> Boxes:
+        if output is None:
+            raise RuntimeError(f"{self.name}: OpenVINO ended a frame without an output")
+        layout, image = self._layout, frame.image
+        return boxes_of(layout, output, image, self._min_confidence, self._max_overlap)
 
-    def _letterbox(self, image: Image) -> tuple[float, int, int]:
-        """Scale, left and top margin, in network pixels, that centre the picture."""
-        scale = min(self._height / image.shape[0], self._width / image.shape[1])
-        left = (self._width - round(image.shape[1] * scale)) // 2
-        top = (self._height - round(image.shape[0] * scale)) // 2
-        return scale, left, top
-
-    def _boxes(self, output: NDArray[np.float32], image: Image) -> Boxes:
-        height, width = image.shape[:2]
-        if self._is_yolo:
-            scale, left, top = self._letterbox(image)
-            rows = output[0].T
-            rows = rows[rows[:, 4 + _PERSON_CLASS] >= self._min_confidence]
-            half = rows[:, 2:4] / 2
-            corners = np.hstack([rows[:, :2] - half, rows[:, :2] + half])
-            corners = (corners - np.array([left, top, left, top])) / scale
-            scores = rows[:, 4 + _PERSON_CLASS]
-        else:
-            rows = output.reshape(-1, 7)
-            is_person = (rows[:, 0] >= 0) & (rows[:, 1] == _PERSON_LABEL)
-            rows = rows[is_person & (rows[:, 2] >= self._min_confidence)]
-            corners = rows[:, 3:7] * np.array([width, height, width, height])
-            scores = rows[:, 2]
-        corners = np.clip(corners, 0, np.array([width, height, width, height]))
-        boxes = np.column_stack([corners, scores]).astype(np.float32)
-        boxes = boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
-        return suppress(boxes, self._max_overlap)
-
-
-def _keep_output(request: Any, place: tuple[list[NDArray[np.float32] | None], int]) -> None:
-    outputs, number = place
-    outputs[number] = np.array(request.get_output_tensor(0).data, dtype=np.float32)
-
-
-def _find_model(model_path: Path | None) -> Path:
-    if model_path is None:
-        raise _missing("no weights were named", "Name them with --model")
-    if model_path.is_dir():
-        found = sorted(model_path.glob("*.xml"))
-        if len(found) != 1:
-            raise _missing(
-                f"{model_path} holds {len(found)} .xml files and must hold one",
-                "Name the .xml file itself",
+    def _await(self, free: threading.Semaphore) -> None:
+        if not free.acquire(timeout=_STALLED_S):
+            raise DetectorError(
+                f"Detecting with {self.name!r} failed: OpenVINO gave no answer for "
+                f"{_STALLED_S:.0f} s. The chunk at hand gives nothing. Start the run again; if it "
+                "happens again, use other weights or the detector 'motion'.",
+                code="E_DETECTOR_STALLED",
             )
-        model_path = found[0]
-    if not model_path.is_file():
-        raise _missing(f"{model_path} does not exist", "Correct the path")
-    if not model_path.with_suffix(".bin").is_file():
-        raise _missing(
-            f"{model_path.with_suffix('.bin')} does not exist", "Put the .bin beside the .xml"
-        )
-    return model_path
 
 
-def _missing(why: str, advice: str) -> DetectorError:
-    return DetectorError(
-        f"Starting detector 'openvino' failed: {why}. Nothing was decoded. {advice}, or use the "
-        "detector 'motion', which needs no weights.",
-        code="E_MODEL_MISSING",
-    )
+def _keep_output(request: Any, place: tuple[Outputs, int, threading.Semaphore]) -> None:
+    outputs, number, free = place
+    try:
+        outputs[number] = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+    finally:
+        free.release()
 
 
-def _import_openvino() -> ModuleType:
+def import_openvino() -> ModuleType:
     """Import openvino without its telemetry.
 
     Importing it reports the import to Google Analytics through the package openvino_telemetry;
@@ -162,12 +125,7 @@ def _import_openvino() -> ModuleType:
     try:
         import openvino
     except ImportError as error:
-        raise DetectorError(
-            f"Starting detector 'openvino' failed: the package cannot be imported ({error}). "
-            "Nothing was decoded. Run: pip install 'ksi_pipeline[openvino]', or use the detector "
-            "'motion', which needs no package.",
-            code="E_DETECTOR_MISSING",
-        ) from error
+        raise missing_package("openvino", "openvino", error) from error
     finally:
         del sys.modules["openvino_telemetry"]
         if telemetry is not None:
@@ -175,36 +133,55 @@ def _import_openvino() -> ModuleType:
     return openvino  # type: ignore[no-any-return]
 
 
-def _read_model(openvino: ModuleType, xml: Path) -> tuple[Any, bool]:
-    """The model, and whether it has the YOLO layout (else SSD)."""
+def _compile(openvino: ModuleType, xml: Path) -> tuple[Layout, Any]:
+    core = openvino.Core()
     try:
-        model = openvino.Core().read_model(xml)
+        model = core.read_model(xml)
+        layout = _layout(model, xml)
+        model = _with_preprocessing(openvino, model, layout)
+        return layout, core.compile_model(model, "CPU", _settings(layout))
     except RuntimeError as error:
-        raise _wrong_shape(
-            xml, f"OpenVINO cannot read it ({str(error).splitlines()[-1]})"
-        ) from error
-    inputs, outputs = model.inputs, model.outputs
-    if len(inputs) != 1 or inputs[0].partial_shape.is_dynamic or len(inputs[0].shape) != 4:
-        raise _wrong_shape(xml, "it must have one input of fixed shape [1, 3, height, width]")
-    shape = outputs[0].partial_shape
-    sizes = [int(size.get_max_length()) for size in shape]
-    if len(sizes) == 3 and 5 <= sizes[1] < sizes[2]:
-        return model, True
-    if len(sizes) == 4 and sizes[3] == 7:
-        return model, False
-    raise _wrong_shape(xml, f"its output has shape {shape}")
+        why = f"OpenVINO cannot read it ({last_line(error)})"
+        raise wrong_shape("openvino", xml, why) from error
 
 
-def _wrong_shape(xml: Path, why: str) -> DetectorError:
-    return DetectorError(
-        f"Starting detector 'openvino' with {xml.name} failed: {why}. Nothing was decoded. Known "
-        "are YOLOv8/YOLO11 detection models, output [1, 4 + classes, N], and SSD models, output "
-        "[1, 1, N, 7].",
-        code="E_MODEL_SHAPE",
-    )
+def _settings(layout: Layout) -> dict[str, str]:
+    """Throughput, and numbers exact enough for pixels.
+
+    Where a CPU has bfloat16, OpenVINO rounds to its 8 bits: a corner at pixel 600 would lie at 598
+    or 602, and other machines would find other boxes. SSD gives shares that were never rounded,
+    and would take 1.7 times as long; INT8 networks take no longer (OpenVINO 2026.4).
+    """
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    if not isinstance(layout, SsdLayout):
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
+    return settings
 
 
-def _with_preprocessing(openvino: ModuleType, model: Any, is_yolo: bool) -> Any:
+def _layout(model: Any, xml: Path) -> Layout:
+    labels = None
+    if model.has_rt_info(["model_info", "labels"]):
+        labels = model.get_rt_info(["model_info", "labels"]).astype(str).split()
+    layout = None
+    if len(model.inputs) == 1 and model.outputs:
+        layout = layout_of(_sizes(model.inputs[0]), _sizes(model.outputs[0]), labels)
+    if layout is None:
+        inputs = ", ".join(str(each.partial_shape) for each in model.inputs) or "none"
+        outputs = ", ".join(str(each.partial_shape) for each in model.outputs) or "none"
+        classes = f", classes {' '.join(labels[:5])} ..." if labels else ""
+        found = f"it has input {inputs}, output {outputs}{classes}"
+        raise wrong_shape("openvino", xml, found)
+    return layout
+
+
+def _sizes(port: Any) -> list[int]:
+    """The shape of an input or output; 0 for a size that is not fixed."""
+    if port.partial_shape.rank.is_dynamic:
+        return []
+    return [0 if size.is_dynamic else int(size.get_length()) for size in port.partial_shape]
+
+
+def _with_preprocessing(openvino: ModuleType, model: Any, layout: Layout) -> Any:
     """The model with byte BGR pictures, shape [1, height, width, 3], as its input."""
     steps = openvino.preprocess.PrePostProcessor(model)
     tensor = steps.input().tensor()
@@ -212,6 +189,6 @@ def _with_preprocessing(openvino: ModuleType, model: Any, is_yolo: bool) -> Any:
     tensor.set_color_format(openvino.preprocess.ColorFormat.BGR)
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     conversion = steps.input().preprocess().convert_element_type(openvino.Type.f32)
-    if is_yolo:
+    if layout.is_rgb_unit:
         conversion.convert_color(openvino.preprocess.ColorFormat.RGB).scale(255.0)
     return steps.build()
