@@ -18,7 +18,8 @@ demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the 
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest
 
-test-all: test  ## the tests, and those that need torch or services (none yet)
+test-all: test $(VENV)/.vision  ## the tests, and those that need torch
+	$(BIN)/python -m pytest -m torch
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff check .
@@ -65,5 +66,10 @@ $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(FILES) | $(VENV)/bin/python
-	$(PIP) -e '.[dev,openvino]'
+	$(PIP) -e '.[dev,openvino,onnx]'
 	@touch $@ $(VENV)/.demo
+
+# Torch is large; `make test` does without.
+$(VENV)/.vision: $(FILES) | $(VENV)/.dev
+	$(PIP) -e '.[dev,openvino,onnx,vision]'
+	@touch $@

@@ -18,6 +18,7 @@ from video_ingest.calibrate import fit_homography, make_camera
 from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector
+from video_ingest.detectors.auto import choose
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
 from video_ingest.tables import write_outputs
 
@@ -39,7 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
     chunks = list_chunks(arguments.chunks, arguments.site, arguments.camera, start)
     camera = _camera(arguments)
     require_files(arguments.chunks)
-    detector = make_detector(arguments.detector, arguments.model)
+    choice = choose(arguments.detector, arguments.model, arguments.weights)
+    if arguments.detector == "auto":
+        print(f"auto: {choice.detector}, because {choice.why}")
+    detector = make_detector(choice.detector, choice.model)
     print(f"{len(chunks)} chunks, detector {detector.name}, {arguments.sample_hz:g} samples/s")
     began, results = time.monotonic(), []
     for result in ingest_many(chunks, camera, detector, sample_hz=arguments.sample_hz):
@@ -108,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--clock-offset-s", type=float, default=0.0, help="seconds the camera's clock is ahead")
     add("--detector", choices=DETECTORS, default="motion", help="default: %(default)s")
     add("--model", type=Path, help="weights, for detectors that need them")
+    add("--weights", type=Path, help="folder in which auto looks for weights")
     add("--sample-hz", type=float, default=5.0, help="samples per second; default: %(default)s")
     return parser
 

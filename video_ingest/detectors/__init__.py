@@ -5,17 +5,20 @@ from pathlib import Path
 from video_ingest.contract import DetectorError
 from video_ingest.detectors.base import Boxes, Detector, Frame
 
-DETECTORS = ("motion", "openvino", "onnx")
+DETECTORS = ("motion", "openvino", "onnx", "ultralytics", "auto")
 
 __all__ = ["DETECTORS", "Boxes", "Detector", "Frame", "make_detector"]
 
 
-def make_detector(name: str, model_path: Path | None = None) -> Detector:
+def make_detector(
+    name: str, model_path: Path | None = None, weights_dir: Path | None = None
+) -> Detector:
     """Build a detector.
 
     Args:
-        name: one of DETECTORS.
+        name: one of DETECTORS; `auto.choose` tells what `auto` is, and why.
         model_path: weights, for detectors that need them; `motion` needs none.
+        weights_dir: folder in which `auto` looks for weights.
 
     Raises:
         DetectorError: E_DETECTOR_UNKNOWN, E_DETECTOR_MISSING (package not installed),
@@ -33,6 +36,15 @@ def make_detector(name: str, model_path: Path | None = None) -> Detector:
         from video_ingest.detectors.onnx import OnnxDetector
 
         return OnnxDetector(model_path)
+    if name == "ultralytics":
+        from video_ingest.detectors.ultralytics import UltralyticsDetector
+
+        return UltralyticsDetector(model_path)
+    if name == "auto":
+        from video_ingest.detectors.auto import choose
+
+        choice = choose(name, model_path, weights_dir)
+        return make_detector(choice.detector, choice.model)
     raise DetectorError(
         f"Starting detector {name!r} failed: there is none of that name. Nothing was decoded. "
         f"Choose one of {', '.join(DETECTORS)}.",
