@@ -30,7 +30,11 @@ def make_workspace(settings: Settings, progress: Progress = no_progress) -> Work
         dbt_project_dir=settings.dbt_project_dir,
         secrets=secret,
         video=VideoSettings(
-            settings.detector, settings.model, settings.sample_hz, settings.video_workers
+            settings.detector,
+            settings.model,
+            settings.sample_hz,
+            settings.video_workers,
+            settings.weights,
         ),
         final_after=settings.final_after_h * HOUR,
         memory_limit=settings.duckdb_memory_limit,

@@ -37,11 +37,16 @@ class Settings(BaseSettings):
         repr=False,
         description="SQLAlchemy URL of the ledger; the default is SQLite in the data home.",
     )
-    detector: Literal["motion", "openvino"] = Field(
+    detector: Literal["motion", "openvino", "onnx", "ultralytics", "auto"] = Field(
         default="motion", description="Detector for video chunks; motion needs no weights."
     )
     model: Path | None = Field(
-        default=None, description="Weights of the detector: a .xml file or the folder that has one."
+        default=None, description="Weights of the detector: a file, or the folder that has it."
+    )
+    weights_dir: Path | None = Field(
+        default=None,
+        description="Folder in which auto looks for weights; the default is `weights` in the data "
+        "home.",
     )
     sample_hz: float = Field(
         default=5.0, gt=0, le=60, description="Frames looked at for each second of video."
@@ -59,6 +64,11 @@ class Settings(BaseSettings):
     dbt_project_dir: Path = Field(
         default=REPOSITORY / "dbt_project", description="Folder of the dbt project."
     )
+
+    @property
+    def weights(self) -> Path:
+        """Where weights lie."""
+        return self.weights_dir or self.data_dir / "weights"
 
 
 def load_settings(data_dir: Path | None = None) -> Settings:

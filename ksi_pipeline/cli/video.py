@@ -15,10 +15,14 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.score import score
+from ksi_pipeline.cli.video_models import models
 from ksi_pipeline.defs.steps.video_files import ingest_files
+from ksi_pipeline.settings import load_settings
 from ksi_pipeline.space.load import load_space
+from video_ingest.detectors.auto import choose
 
 video = typer.Typer(no_args_is_help=True)
+video.add_typer(models, name="models")
 
 
 video.command()(score)
@@ -37,9 +41,12 @@ def ingest(
             "follow on. Default: each file's name says its own."
         ),
     ] = None,
-    detector: Annotated[str, typer.Option(help="motion or openvino.")] = "motion",
+    detector: Annotated[
+        str, typer.Option(help="motion, openvino, onnx, ultralytics or auto.")
+    ] = "motion",
     model: Annotated[
-        Path | None, typer.Option(help="Weights: an OpenVINO .xml, or the folder that has one.")
+        Path | None,
+        typer.Option(help="Weights: an .xml, .onnx or .pt file, or the folder that has one."),
     ] = None,
     sample_hz: Annotated[
         float, typer.Option(min=0.1, max=60, help="Frames looked at for each second of video.")
@@ -53,13 +60,15 @@ def ingest(
     """Turn video files into tracklet_points, tracklets and coverage."""
     with errors_as_messages(), progress_bar("video") as progress:
         loaded = load_space(space)
+        weights_dir = load_settings().weights if detector == "auto" else None
+        choice = choose(detector, model, weights_dir)
         ingested = ingest_files(
             chunks,
             loaded,
             camera,
             start,
-            detector,
-            model,
+            choice.detector,
+            choice.model,
             sample_hz,
             out_dir,
             progress,
@@ -67,10 +76,13 @@ def ingest(
         )
     if as_json:
         told = {"problems": ingested.problems, "notices": ingested.notices}
-        print_json({**ingested.summary(), **told})
+        used = {"name": choice.detector, "model": choice.model, "why": choice.why}
+        print_json({"detector": used, **ingested.summary(), **told})
     else:
         for message in (*ingested.problems, *ingested.notices):
             err.print(message, markup=False)
+        if detector == "auto":
+            out.print(f"Detector {choice.detector}: {choice.why}.", markup=False)
         summary = ingested.summary()
         out.print(
             ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.items()) + "."

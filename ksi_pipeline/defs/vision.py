@@ -60,11 +60,13 @@ def tracklets(
         first, last = days_of(context)
         delivered = import_deliveries(workspace)
         ingested = ingest_chunks(workspace, first, last)
+    context.log.info(f"detector {ingested.detector}")
     for message in (*delivered.messages, *ingested.messages):
         context.log.warning(message)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": delivered.point_count + ingested.point_count,
+            "detector": ingested.detector,
             "chunks_decoded": ingested.done_count,
             "chunks_unchanged": ingested.unchanged_count,
             "chunks_unreadable": ingested.unreadable_count,

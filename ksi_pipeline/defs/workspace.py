@@ -23,17 +23,19 @@ class VideoSettings:
     """How chunks are turned into tracklets.
 
     Attributes:
-        detector: motion or openvino.
-        model: weights of the detector; null for motion.
+        detector: motion, openvino, onnx, ultralytics or auto.
+        model: weights of the detector; None for motion.
         sample_hz: frames looked at for each second of video.
         workers: cameras that are worked on at once, each in a process of its own; 1 for one after
             the other, in this process.
+        weights_dir: folder in which auto looks for weights; None for none.
     """
 
     detector: str = "motion"
     model: Path | None = None
     sample_hz: float = 5.0
     workers: int = 1
+    weights_dir: Path | None = None
 
 
 @dataclass(slots=True)

@@ -14,11 +14,13 @@ ROOT = typer.main.get_command(app)
 
 
 def verbs(command=ROOT, path="ksi"):
-    """Every verb by its full name, groups left out."""
+    """Every verb by its full name; of groups only those that do something by themselves."""
     found = {}
     for name, child in command.commands.items():
         full = f"{path} {name}"
-        found |= verbs(child, full) if hasattr(child, "commands") else {full: child}
+        found |= verbs(child, full) if hasattr(child, "commands") else {}
+        if not hasattr(child, "commands") or child.invoke_without_command:
+            found[full] = child
     return found
 
 

@@ -14,7 +14,7 @@ any moment and started again ends in the same tables.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -36,10 +36,13 @@ from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.store import Change, from_us
 from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
+from video_ingest.detectors.auto import choose
 from video_ingest.ingest import ChunkResult, file_sha256
 from video_ingest.jobs import ChunkJob, ChunkLost
 from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams, TrackerState
 from video_ingest.workers import Chain, run_chains
+
+_WEIGHTS = {".xml", ".bin", ".onnx", ".pt"}
 
 # Beyond this the spacing of chunks says nothing about how long an unreadable one was.
 _LONGEST_CHUNK = timedelta(hours=1)
@@ -55,6 +58,7 @@ class IngestReport:
         done_count: chunks that were decoded and count.
         unreadable_count: chunks that were looked at and cannot be used.
         failed: one message for each camera of which a chunk was lost, by `<site>/<camera>`.
+        detector: which one was used, and why.
     """
 
     done_count: int = 0
@@ -63,6 +67,7 @@ class IngestReport:
     point_count: int = 0
     messages: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    detector: str = ""
 
 
 def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport:
@@ -71,7 +76,12 @@ def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport
     Raises:
         ConfigError: the detector cannot start, or a camera's homography allows no mapping.
     """
-    report = IngestReport()
+    video = workspace.video
+    choice = choose(video.detector, video.model, video.weights_dir)
+    # What auto means is settled before anything depends on it: other weights are another result.
+    video = replace(video, detector=choice.detector, model=choice.model)
+    workspace = replace(workspace, video=video)
+    report = IngestReport(detector=f"{choice.detector}: {choice.why}")
     spaces = {space.site_id: space for space in workspace.spaces()}
     by_camera: dict[tuple[str, str], list[Chunk]] = defaultdict(list)
     for chunk in discover_chunks(workspace).chunks:
@@ -307,7 +317,7 @@ def _weight_files(model: Path | None) -> Iterator[Path]:
         return
     folder = model if model.is_dir() else model.parent
     stem = "*" if model.is_dir() else model.stem
-    yield from sorted(p for p in folder.glob(f"{stem}.*") if p.suffix in {".xml", ".bin", ".onnx"})
+    yield from sorted(p for p in folder.glob(f"{stem}.*") if p.suffix in _WEIGHTS)
 
 
 def _done_key(result: ChunkResult, key: str, nominal_s: float | None) -> str:
