@@ -12,6 +12,8 @@ from video_ingest.contract import DetectorError
 from video_ingest.detectors import make_detector
 from video_ingest.detectors.base import Frame
 from video_ingest.detectors.boxes import overlap
+from video_ingest.detectors.layouts import boxes_of
+from video_ingest.detectors.openvino import import_openvino
 from video_ingest.ingest import ingest_chunk
 
 from .networks import (
@@ -304,6 +306,26 @@ def test_an_onnx_network_for_something_else_is_refused_with_its_shapes(tmp_path)
     with pytest.raises(DetectorError, match=r"\[1, 3, 8, 8\].*Wanted: one input") as caught:
         make_detector("onnx", of_an_identity(tmp_path))
     assert caught.value.code == "E_MODEL_SHAPE"
+
+
+@needs_openvino
+@pytest.mark.parametrize("weights", [YOLO, SSD], ids=["yolo", "ssd"])
+def test_openvino_prepares_a_picture_as_the_network_was_trained(
+    start_detector, scene, test_data, weights
+):
+    detector, (_, image) = start_detector("openvino", weights), scene[2]
+    (boxes,) = detector.detect([Frame(NOON_US, image)])
+    layout = detector._layout
+    picture = layout.fit(image).astype(np.float32)
+    if weights == YOLO:
+        picture = picture[:, :, ::-1] / 255.0
+    (xml,) = (test_data / "weights" / weights).glob("*.xml")
+    exact = {"INFERENCE_PRECISION_HINT": "f32"} if weights == YOLO else {}
+    plain = import_openvino().Core().compile_model(xml, "CPU", exact)
+    output = plain(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))[0]
+    by_hand = boxes_of(layout, output, image, 0.1, 0.6)
+    assert len(boxes) > 4
+    assert by_hand == pytest.approx(boxes, abs=0.1)
 
 
 @needs_openvino

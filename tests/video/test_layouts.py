@@ -84,6 +84,7 @@ def test_boxes_outside_the_picture_or_of_no_number_are_left_out():
     assert boxes(YoloLayout(64, 64), yolo_output(*rows)).shape == (0, 5)
 
 
+@pytest.mark.filterwarnings("error")
 def test_sizes_that_overflow_fill_the_picture_without_a_warning():
     output = np.zeros((1, CELLS, 7))
     output[0, 0] = (0, 0, 1000, 1000, 1, 1, 0)
@@ -123,8 +124,9 @@ def test_ssd_stretches_the_picture():
     assert SsdLayout(32, 40).fit(IMAGE).shape == (32, 40, 3)
 
 
-def test_a_picture_far_wider_than_high_does_not_vanish():
-    line = np.full((1, 4000, 3), 200, dtype=np.uint8)
+@pytest.mark.parametrize("shape", [(1, 4000, 3), (4000, 1, 3)])
+def test_a_picture_that_is_a_line_does_not_vanish(shape):
+    line = np.full(shape, 200, dtype=np.uint8)
     assert (YoloLayout(64, 64).fit(line) == 200).any()
 
 
