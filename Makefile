@@ -66,7 +66,7 @@ $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(FILES) | $(VENV)/bin/python
-	$(PIP) -e '.[dev,openvino,onnx]'
+	$(PIP) -e '.[dev,openvino]'
 	@touch $@ $(VENV)/.demo
 
 # Torch is large; `make test` does without.
