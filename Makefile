@@ -71,5 +71,5 @@ $(VENV)/.dev: $(FILES) | $(VENV)/bin/python
 
 # Torch is large; `make test` does without.
 $(VENV)/.vision: $(FILES) | $(VENV)/.dev
-	$(PIP) -e '.[dev,openvino,onnx,vision]'
+	$(PIP) -e '.[dev,openvino,vision]'
 	@touch $@
