@@ -156,13 +156,19 @@ class ChunkReader:
 
         Where the container does not tell its length, they are the first frames.
         """
-        if count <= 0:
-            return []
-        images: list[Image] = []
-        with suppress(Stalled):
-            for image in read_ahead(self._spread(count), _AHEAD, PATIENCE_S, lambda: len(images)):
-                images.append(image)
-        return images
+        return list(self.each_spread(count))
+
+    def each_spread(self, count: int) -> Iterator[Image]:
+        """Yield what `spread` gives, one by one; ends early where the decoder hangs."""
+        if count > 0:
+            with suppress(Stalled):
+                yield from read_ahead(self._spread(count), _AHEAD, PATIENCE_S, lambda: None)
+
+    @property
+    def claimed_s(self) -> float:
+        """Seconds of video by what the container claims; 0 where it claims nothing usable."""
+        end_us = self.report.nominal_end_us
+        return 0.0 if end_us is None else (end_us - self._start_us) / SECOND_US
 
     def _spread(self, count: int) -> Iterator[Image]:
         capture = _open(self._path)
@@ -246,6 +252,23 @@ def claimed_length_s(path: Path) -> float | None:
     except ChunkUnreadable:
         return None
     return count / fps if count and fps else None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a video, pixels.
+
+    Raises:
+        ChunkUnreadable: E_CHUNK_UNREADABLE.
+    """
+    return _in_time(path, lambda: _size_of(path))
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    capture = _open(path)
+    try:
+        return _picture_px(capture) or (0, 0)
+    finally:
+        capture.release()
 
 
 def _first_look(path: Path) -> tuple[float, int, tuple[int, int] | None]:

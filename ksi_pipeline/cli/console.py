@@ -23,6 +23,7 @@ OK, DATA_SAYS_NO, USAGE, INTERRUPTED = 0, 1, 2, 130
 # Raised for data as well, but here for what was typed or configured: what is wrong with data is
 # set aside, and never ends a command.
 _OF_THE_CALL = {
+    "E_BACKGROUND",
     "E_BAD_TIME",
     "E_BOXES",
     "E_CALIBRATION",
@@ -31,6 +32,7 @@ _OF_THE_CALL = {
     "E_EMPTY_WINDOW",
     "E_FILE",
     "E_NAIVE_TIME",
+    "E_OVERLAY",
     "E_SCORE_MISSING",
     "E_TRUTH",
     "E_TRUTH_TIME",

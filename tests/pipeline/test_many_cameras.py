@@ -220,6 +220,7 @@ def test_a_pass_that_is_stopped_takes_its_workers_along_and_is_taken_up_where_it
         time.sleep(0.02)
     assert time.monotonic() - stopped < 5
     assert workers
+    workspace.video = VideoSettings(workers=1)
     report = ingest_chunks(workspace, DAY, DAY)
     assert 0 < report.done_count < 6
     assert tables(workspace) == wanted

@@ -1,0 +1,138 @@
+"""How well a camera's homography fits, and the picture to check it by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.video_files import camera_spec
+from ksi_pipeline.space.load import Space
+from ksi_pipeline.space.model import Camera
+from video_ingest.background import median_background
+from video_ingest.calibrate import fit_homography
+from video_ingest.calibration_check import Shape, point_findings, shape_findings, swapped
+from video_ingest.chunks import require_files
+from video_ingest.contract import CalibrationError
+from video_ingest.decode import picture_size
+from video_ingest.detectors import make_detector
+from video_ingest.overlay import check_png, draw_overlay, write_png
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """What a calibration is worth.
+
+    Attributes:
+        points: one row for each point: pixel, metres, residual_cm.
+        warnings: sentences on what is doubtful.
+        hidden_people: people the detector found standing in the empty floor, painted grey; null
+            without a picture.
+    """
+
+    camera_id: str
+    points: list[dict[str, float]]
+    warnings: list[str]
+    hidden_people: int | None
+
+    @property
+    def worst_cm(self) -> float:
+        """The largest residual, centimetres."""
+        return max(point["residual_cm"] for point in self.points)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give everything by name."""
+        return {
+            "camera": self.camera_id,
+            "points": self.points,
+            "worst_cm": self.worst_cm,
+            "warnings": self.warnings,
+            "hidden_people": self.hidden_people,
+        }
+
+
+def check_calibration(
+    paths: Sequence[Path],
+    space: Space,
+    camera_id: str,
+    instant: datetime,
+    detector: str,
+    model: Path | None,
+    picture: Path | None,
+) -> CalibrationReport:
+    """Fit the homography of a camera and, where a picture is wanted, draw it.
+
+    Args:
+        paths: videos of the camera.
+        space: the site.
+        camera_id: which camera.
+        instant: at which the camera's entry, zones and lines hold.
+        detector: hides people who stand in the empty floor; `motion` finds none there.
+        model: weights of the detector.
+        picture: PNG to write; None for none.
+
+    Raises:
+        ConfigError: E_UNKNOWN_CAMERA; E_NOT_CALIBRATED, the camera has no points; E_CALIBRATION,
+            its points allow no mapping.
+        VideoError: a video is not there, cannot be read or is too short, or nothing can be written.
+    """
+    require_files(paths)
+    if picture is not None:
+        check_png(picture)
+    rows = camera_spec(space, camera_id, instant).homography
+    if not rows:
+        raise ConfigError(
+            f"{space.name}: camera {camera_id!r} has no homography, so there is nothing to check "
+            "and its people have no place in metres. Measure four points or more on the floor and "
+            "give them as rows [pixel column, pixel row, metres x, metres y].",
+            code="E_NOT_CALIBRATED",
+        )
+    try:
+        fitted = fit_homography(rows)
+    except CalibrationError as error:
+        raise ConfigError(f"{space.name}: {error}{_advice(rows)}", code=error.code) from error
+    size = picture_size(paths[0])
+    camera = space.camera_at(camera_id, instant)
+    shapes = _shapes(space, camera, instant) if camera else []
+    hidden = None
+    if picture is not None:
+        background = median_background(paths, make_detector(detector, model))
+        write_png(picture, draw_overlay(background, camera_id, rows, fitted, shapes))
+        hidden = background.hidden_people
+    return CalibrationReport(
+        camera_id,
+        [
+            {"u": u, "v": v, "x_m": x, "y_m": y, "residual_cm": round(100 * float(residual), 1)}
+            for (u, v, x, y), residual in zip(rows, fitted.residuals_m, strict=True)
+        ],
+        [*point_findings(rows, fitted, size), *shape_findings(shapes, fitted, size)],
+        hidden,
+    )
+
+
+def _advice(rows: Sequence[tuple[float, float, float, float]]) -> str:
+    """Say which two points to exchange, where that mends it."""
+    pairs = [f"{one + 1} and {two + 1}" for one, two in swapped(rows)]
+    if not pairs:
+        return ""
+    return f" With the metres of points {', or '.join(pairs[:3])} exchanged they fit."
+
+
+def _shapes(space: Space, camera: Camera, instant: datetime) -> list[Shape]:
+    """What the camera counts for at an instant, as plain values."""
+
+    def holds(entry: Any) -> bool:
+        start, end = space.instant(entry.valid_from), space.instant(entry.valid_to)
+        begun = start is None or start <= instant
+        return entry.id in camera.sees and begun and (end is None or instant < end)
+
+    zones = [Shape(z.id, z.role, np.array(z.polygon)) for z in space.file.zones if holds(z)]
+    lines = [
+        Shape(line.id, line.role, np.array([line.a, line.b]), line.inside)
+        for line in space.file.lines
+        if holds(line)
+    ]
+    return [*zones, *lines]

@@ -1,0 +1,90 @@
+"""`ksi video calibrate` as it is typed."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ksi_pipeline.cli import app
+
+SPACE = """\
+schema: 1
+site: {{id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}}
+units: [{{id: "0001"}}]
+zones:
+  - {{id: shelf, unit: "0001", role: display, polygon: [[1, 1], [3, 1], [3, 3], [1, 3]]}}
+  - {{id: far, unit: "0001", role: display, polygon: [[31, 1], [33, 1], [33, 3]]}}
+lines: [{{id: door, unit: "0001", role: entrance, a: [0, 2], b: [4, 2], inside: left}}]
+cameras: [{{id: cam-1, sees: [shelf, far, door], homography: {points}}}]
+"""
+POINTS = [
+    [0, 120, 0, 0],
+    [160, 120, 4, 0],
+    [160, 0, 4, 3],
+    [0, 0, 0, 3],
+    [80, 60, 2, 1.5],
+    [40, 60, 1, 1.5],
+]
+
+
+@pytest.fixture
+def calibrate(tmp_path):
+    writer = cv2.VideoWriter(
+        str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120)
+    )
+    for number in range(200):
+        frame = np.full((120, 160, 3), 100, dtype=np.uint8)
+        frame[40:80, number % 140 : number % 140 + 20] = (20, 40, 220)
+        writer.write(frame)
+    writer.release()
+
+    def run(*options, points=POINTS):
+        (tmp_path / "shop.yaml").write_text(SPACE.format(points=points))
+        named = [str(tmp_path / "a.avi"), "--camera", "cam-1", "--space"]
+        command = ["video", "calibrate", *named, str(tmp_path / "shop.yaml"), *map(str, options)]
+        return CliRunner().invoke(app, command)
+
+    return run
+
+
+def test_residuals_are_centimetres_and_nothing_is_written(calibrate, tmp_path):
+    off = [*POINTS[:4], [80, 60, 2, 2.1], POINTS[5]]
+    result = calibrate("--json", points=off)
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    residuals = [point["residual_cm"] for point in told["points"]]
+    assert max(residuals) == residuals[4] == told["worst_cm"]
+    assert 25 < residuals[4] < 60
+    assert {path.name for path in tmp_path.iterdir()} == {"a.avi", "shop.yaml"}
+
+
+def test_the_table_and_the_warnings_name_points_and_zones(calibrate):
+    result = calibrate()
+    assert result.exit_code == 0
+    assert "0.0" in result.stdout
+    said = " ".join(result.stderr.split())
+    assert "zone 'far' lies outside the picture" in said
+    assert "'shelf'" not in said
+
+
+def test_only_the_picture_that_was_asked_for_is_written(calibrate, tmp_path):
+    assert calibrate("--out", tmp_path / "floor.png").exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.avi", "shop.yaml", "floor.png"}
+    assert cv2.imread(str(tmp_path / "floor.png")).shape[1] == 1280
+
+
+@pytest.mark.parametrize(
+    ("points", "options", "code"),
+    [
+        ([], (), "E_NOT_CALIBRATED"),
+        ([*POINTS[:3], [0, 0, 0, -900]], (), "E_CALIBRATION"),
+        (POINTS, ("--out", "floor.jpg"), "E_OVERLAY"),
+        (POINTS, ("--at", "yesterday"), "E_BAD_TIME"),
+    ],
+)
+def test_what_cannot_be_checked_exits_2_with_its_code(calibrate, points, options, code):
+    result = calibrate(*options, points=points)
+    assert result.exit_code == 2
+    assert code in result.stderr
