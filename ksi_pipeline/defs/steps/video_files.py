@@ -23,7 +23,8 @@ class VideoFiles:
 
     Attributes:
         problems: one message for each file that could not be read.
-        notices: one message for each file that was read in part.
+        notices: one message for each file that was read in part, and for a camera without
+            homography.
     """
 
     chunk_count: int
@@ -89,7 +90,18 @@ def ingest_files(
         point_count=tables.points.num_rows,
         observed_s=sum(tables.coverage["observed_s"].to_pylist()),
         problems=[f"{r.problem.code}: {r.problem}" for r in results if r.problem],
-        notices=[notice for result in results for notice in _notices(result)],
+        notices=[
+            *([] if spec.homography else [_without_metres(space, camera_id)]),
+            *(notice for result in results for notice in _notices(result)),
+        ],
+    )
+
+
+def _without_metres(space: Space, camera_id: str) -> str:
+    return (
+        f"E_NOT_CALIBRATED: camera {camera_id!r} has no homography in {space.name}, so its "
+        "tracklets have no place in metres (x_m and y_m are null) and nothing can be counted. "
+        "Measure four points on the floor or more; docs/how-to/add-a-camera.md says how."
     )
 
 
