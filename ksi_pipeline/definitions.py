@@ -35,6 +35,7 @@ def make_workspace(settings: Settings, progress: Progress = no_progress) -> Work
             settings.sample_hz,
             settings.video_workers,
             settings.weights,
+            settings.crop,
         ),
         final_after=settings.final_after_h * HOUR,
         memory_limit=settings.duckdb_memory_limit,

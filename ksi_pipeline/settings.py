@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     video_workers: int = Field(
         default=1, ge=1, le=256, description="Cameras worked on at once, each in its own process."
     )
+    crop: bool = Field(
+        default=False, description="Show detectors only the part that zones and lines need."
+    )
     final_after_h: float = Field(
         default=72.0, ge=0, description="Hours after which tickets of an hour no longer change."
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from video_ingest.contract import CameraSpec, Chunk, VideoError
+from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import Detector, make_detector
 from video_ingest.ingest import ChunkResult, Progress, ingest_chunk
 from video_ingest.tracker_state import TrackerState
@@ -27,6 +28,7 @@ class ChunkJob:
         model: its weights; None where it needs none.
         state: of the camera's chunk before this one.
         nominal_s: length the recorder was set to; None where not known.
+        watched: zones and lines to crop the picture for; empty to look at all of it.
     """
 
     chunk: Chunk
@@ -36,6 +38,7 @@ class ChunkJob:
     state: TrackerState
     sample_hz: float = 5.0
     nominal_s: float | None = None
+    watched: Watched = ()
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class JobRunner:
             return ingest_chunk(
                 job.chunk,
                 job.camera,
-                self._detectors[key],
+                crop_for(self._detectors[key], job.chunk.path, job.camera, job.watched),
                 job.state,
                 sample_hz=job.sample_hz,
                 nominal_s=job.nominal_s,

@@ -57,6 +57,9 @@ def ingest(
         bool,
         typer.Option("--boxes", help="Write boxes.parquet too: corners in pixels, for scoring."),
     ] = False,
+    crop: Annotated[
+        bool, typer.Option("--crop", help="Look only at what zones and lines need.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn video files into tracklet_points, tracklets and coverage."""
@@ -75,6 +78,7 @@ def ingest(
             out_dir,
             progress,
             with_boxes=boxes,
+            crop=crop,
         )
     if as_json:
         told = {"problems": ingested.problems, "notices": ingested.notices}

@@ -29,6 +29,7 @@ class VideoSettings:
         workers: cameras that are worked on at once, each in a process of its own; 1 for one after
             the other, in this process.
         weights_dir: folder in which auto looks for weights; None for none.
+        crop: whether detectors see only what zones and lines need.
     """
 
     detector: str = "motion"
@@ -36,6 +37,7 @@ class VideoSettings:
     sample_hz: float = 5.0
     workers: int = 1
     weights_dir: Path | None = None
+    crop: bool = False
 
 
 @dataclass(slots=True)

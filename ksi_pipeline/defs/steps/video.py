@@ -29,13 +29,14 @@ from ksi_pipeline.defs.steps.chunk_inbox import (
     known_sha256,
 )
 from ksi_pipeline.defs.steps.landing import TRACKLET_TABLES, land_tracklets, not_calibrated
-from ksi_pipeline.defs.steps.video_files import camera_spec
+from ksi_pipeline.defs.steps.video_files import camera_spec, watched_by
 from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.store import Change, from_us
 from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
+from video_ingest.crop import Watched
 from video_ingest.detectors.auto import choose
 from video_ingest.ingest import ChunkResult, file_sha256
 from video_ingest.jobs import ChunkJob, ChunkLost
@@ -154,13 +155,17 @@ def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> Chain:
             continue
         nominal_s = _nominal_s(chunks, number)
         sha256 = known_sha256(row, chunk) or file_sha256(chunk.path)
-        key = digest(sha256, spec.version, _video_version(work.workspace.video), state.digest())
+        watched = _watched(work, chunk)
+        # without a crop the key is what it always was
+        seen = (watched,) if watched else ()
+        version_of_all = _video_version(work.workspace.video)
+        key = digest(sha256, spec.version, version_of_all, state.digest(), *seen)
         if row and row["done_key"] in (key, _unreadable_key(key, nominal_s)):
             work.report.unchanged_count += 1
             state, changed = _state_of(row), False
             continue
         try:
-            result = yield _job(work, chunk, spec, state, nominal_s)
+            result = yield _job(work, chunk, spec, state, nominal_s, watched)
         except DetectorError:
             raise
         except ChunkLost as error:
@@ -240,11 +245,19 @@ def _job(
     spec: CameraSpec,
     state: TrackerState,
     nominal_s: float | None,
+    watched: Watched,
 ) -> ChunkJob:
     video = work.workspace.video
     return ChunkJob(
-        chunk, spec, video.detector, video.model, state, video.sample_hz, nominal_s=nominal_s
+        chunk, spec, video.detector, video.model, state, video.sample_hz, nominal_s, watched
     )
+
+
+def _watched(work: _CameraWork, chunk: Chunk) -> Watched:
+    """Give what the picture is cropped for; nothing where it is not."""
+    if not work.workspace.video.crop:
+        return ()
+    return watched_by(work.space, chunk.camera_id, chunk.start_utc)
 
 
 def _land(

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.defs.steps.video_files import camera_spec
+from ksi_pipeline.defs.steps.video_files import camera_spec, seen_by
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.space.model import Camera
 from video_ingest.background import median_background
 from video_ingest.calibrate import fit_homography
 from video_ingest.calibration_check import Shape, point_findings, shape_findings, swapped
@@ -95,8 +94,7 @@ def check_calibration(
     except CalibrationError as error:
         raise ConfigError(f"{space.name}: {error}{_advice(rows)}", code=error.code) from error
     size = picture_size(paths[0])
-    camera = space.camera_at(camera_id, instant)
-    shapes = _shapes(space, camera, instant) if camera else []
+    shapes = _shapes(space, camera_id, instant)
     hidden = None
     if picture is not None:
         background = median_background(paths, make_detector(detector, model))
@@ -121,18 +119,10 @@ def _advice(rows: Sequence[tuple[float, float, float, float]]) -> str:
     return f" With the metres of points {', or '.join(pairs[:3])} exchanged they fit."
 
 
-def _shapes(space: Space, camera: Camera, instant: datetime) -> list[Shape]:
-    """What the camera counts for at an instant, as plain values."""
-
-    def holds(entry: Any) -> bool:
-        start, end = space.instant(entry.valid_from), space.instant(entry.valid_to)
-        begun = start is None or start <= instant
-        return entry.id in camera.sees and begun and (end is None or instant < end)
-
-    zones = [Shape(z.id, z.role, np.array(z.polygon)) for z in space.file.zones if holds(z)]
-    lines = [
-        Shape(line.id, line.role, np.array([line.a, line.b]), line.inside)
-        for line in space.file.lines
-        if holds(line)
+def _shapes(space: Space, camera_id: str, instant: datetime) -> list[Shape]:
+    """Give what the camera counts for at an instant, as plain values."""
+    zones, lines = seen_by(space, camera_id, instant)
+    return [
+        *(Shape(zone.id, zone.role, np.array(zone.polygon)) for zone in zones),
+        *(Shape(line.id, line.role, np.array([line.a, line.b]), line.inside) for line in lines),
     ]
-    return [*zones, *lines]

@@ -9,9 +9,11 @@ from typing import Any
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.space.load import Space, camera_version
+from ksi_pipeline.space.model import Line, Zone
 from video_ingest.calibrate import fit_homography
 from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CalibrationError, CameraSpec
+from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import make_detector
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
 from video_ingest.tables import write_outputs
@@ -22,11 +24,13 @@ class VideoFiles:
     """What the files gave.
 
     Attributes:
+        detector: method and weights, and the part of the picture where it was cropped.
         problems: one message for each file that could not be read.
         notices: one message for each file that was read in part, and for a camera without
             homography.
     """
 
+    detector: str
     chunk_count: int
     frames_decoded: int
     frames_sampled: int
@@ -55,6 +59,7 @@ def ingest_files(
     progress: Callable[[str, float], None],
     *,
     with_boxes: bool = False,
+    crop: bool = False,
 ) -> VideoFiles:
     """Ingest files in order and write tracklet_points, tracklets and coverage to `out_dir`.
 
@@ -69,20 +74,21 @@ def ingest_files(
     first = parse_start(start) if start else None
     chunks = list_chunks(paths, space.site_id, camera_id, first)
     spec = camera_spec(space, camera_id, chunks[0].start_utc)
+    watched = watched_by(space, camera_id, chunks[0].start_utc) if crop else ()
+    looking = crop_for(make_detector(detector, model), chunks[0].path, spec, watched)
     meter = VideoMeter(chunks, progress)
     results: list[ChunkResult] = []
 
     def tell(done_s: float, expected_s: float, frames: int) -> None:
         meter.tell(chunks[len(results)], done_s, expected_s, frames)
 
-    for result in ingest_many(
-        chunks, spec, make_detector(detector, model), sample_hz=sample_hz, progress=tell
-    ):
+    for result in ingest_many(chunks, spec, looking, sample_hz=sample_hz, progress=tell):
         meter.done(result.chunk)
         results.append(result)
     tables = merge_results(results)
     write_outputs(out_dir, tables, with_boxes=with_boxes)
     return VideoFiles(
+        detector=looking.name,
         chunk_count=len(results),
         frames_decoded=sum(result.decoded_frames for result in results),
         frames_sampled=sum(result.sampled_frames for result in results),
@@ -132,6 +138,25 @@ def check_calibrations(space: Space) -> None:
             wrong.append(f"{space.name}: camera {camera.id!r}: {error}")
     if wrong:
         raise ConfigError("\n".join(wrong), code="E_CALIBRATION")
+
+
+def watched_by(space: Space, camera_id: str, instant: datetime) -> Watched:
+    """Give the zones and lines that a camera counts for at an instant, floor metres."""
+    zones, lines = seen_by(space, camera_id, instant)
+    return (*(tuple(zone.polygon) for zone in zones), *((line.a, line.b) for line in lines))
+
+
+def seen_by(space: Space, camera_id: str, instant: datetime) -> tuple[list[Zone], list[Line]]:
+    """Give the entries that a camera counts for at an instant, in the order of the file."""
+    camera = space.camera_at(camera_id, instant)
+    sees = camera.sees if camera else []
+
+    def holds(entry: Zone | Line) -> bool:
+        start, end = space.instant(entry.valid_from), space.instant(entry.valid_to)
+        begun = start is None or start <= instant
+        return entry.id in sees and begun and (end is None or instant < end)
+
+    return [z for z in space.file.zones if holds(z)], [li for li in space.file.lines if holds(li)]
 
 
 def camera_spec(space: Space, camera_id: str, instant: datetime) -> CameraSpec:
