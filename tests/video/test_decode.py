@@ -12,6 +12,7 @@ from video_ingest import decode
 from video_ingest.ahead import read_ahead
 from video_ingest.chunks import make_chunk
 from video_ingest.contract import ChunkUnreadable
+from video_ingest.coverage import spans_read
 from video_ingest.decode import ChunkReader, SampleGrid, claimed_length_s
 
 
@@ -228,6 +229,14 @@ def test_a_decoder_that_hangs_later_is_given_up_and_the_good_part_stays(hanging,
     assert taken == [start_us + 200_000 * k for k in range(10)]
     assert reader.report.has_stalled
     assert seconds(reader.report.spans, start_us) == [(0.0, pytest.approx(2.0))]
+
+
+def test_what_a_hanging_decoder_did_not_give_is_not_covered_and_says_why(hanging, start_us):
+    reader = ChunkReader(hanging(20))
+    read(reader)
+    good, rest = spans_read(reader.report, 0, None, None)
+    assert (good.status, rest.status, rest.reason) == ("complete", "partial", "E_CHUNK_STALLED")
+    assert (good.to_us, rest.to_us) == (start_us + 2_000_000, start_us + 5_000_000)
 
 
 def test_frames_between_two_samples_are_a_sign_of_life(monkeypatch, reader_of):
