@@ -74,17 +74,21 @@ def needed_region(fitted: Homography, watched: Watched, size: tuple[int, int]) -
 
 
 class CroppedDetector:
-    """A detector that is shown one region only."""
+    """A detector that is shown one region only.
+
+    Attributes:
+        region: what it is shown.
+    """
 
     def __init__(self, inner: Detector, region: Region) -> None:
         """Show `inner` the region; the name of the detector says which."""
-        self._inner, self._region = inner, region
+        self._inner, self.region = inner, region
         self.prime_frames = inner.prime_frames
         self.name = f"{inner.name} in {region.x1},{region.y1}-{region.x2},{region.y2}"
 
     def prime(self, frames: Sequence[Image]) -> None:
         """Prime with the region of each frame."""
-        self._inner.prime([self._region.of(image) for image in frames])
+        self._inner.prime([self.region.of(image) for image in frames])
 
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
         """Find the people of each frame; boxes are in pixels of the whole picture.
@@ -93,14 +97,14 @@ class CroppedDetector:
         the box is not their foot point.
         """
         parts = [
-            Frame(frame.at_us, np.ascontiguousarray(self._region.of(frame.image)))
+            Frame(frame.at_us, np.ascontiguousarray(self.region.of(frame.image)))
             for frame in frames
         ]
-        shift = np.array([self._region.x1, self._region.y1] * 2 + [0], dtype=np.float32)
+        shift = np.array([self.region.x1, self.region.y1] * 2 + [0], dtype=np.float32)
         found = []
         for frame, boxes in zip(frames, self._inner.detect(parts), strict=True):
-            is_cut = boxes[:, 3] >= self._region.y2 - self._region.y1 - _EDGE_PX
-            if self._region.y2 >= frame.image.shape[0]:
+            is_cut = boxes[:, 3] >= self.region.y2 - self.region.y1 - _EDGE_PX
+            if self.region.y2 >= frame.image.shape[0]:
                 is_cut[:] = False
             found.append(np.asarray(boxes[~is_cut] + shift, dtype=np.float32))
         return found

@@ -28,6 +28,7 @@ from video_ingest.contract import (
     VideoError,
 )
 from video_ingest.coverage import coverage_table, span_unreadable, spans_read
+from video_ingest.crop import CroppedDetector
 from video_ingest.decode import ChunkReader, SampleGrid, unreadable
 from video_ingest.detectors.base import Detector
 from video_ingest.instants import from_us, seconds_to_us, to_us
@@ -124,7 +125,7 @@ def ingest_chunk(
         carried,
         params,
         homography=homography,
-        picture_px=reader.picture_px,
+        view_px=_view_px(reader, detector),
     )
     samples, sampled_us = _track(
         reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress
@@ -220,6 +221,13 @@ def _track(
         if progress is not None:
             progress(*reader.done_s(batch[-1].at_us), reader.report.frames_decoded)
     return samples, sampled_us
+
+
+def _view_px(reader: ChunkReader, detector: Detector) -> tuple[int, int, int, int] | None:
+    if isinstance(detector, CroppedDetector):
+        region = detector.region
+        return region.x1, region.y1, region.x2, region.y2
+    return None if reader.picture_px is None else (0, 0, *reader.picture_px)
 
 
 def _check(chunk: Chunk, camera: CameraSpec, before: TrackerState, start_us: int) -> None:

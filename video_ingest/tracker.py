@@ -40,7 +40,7 @@ class FootPointTracker:
         params: TrackerParams | None = None,
         *,
         homography: Homography | None = None,
-        picture_px: tuple[int, int] | None = None,
+        view_px: tuple[int, int, int, int] | None = None,
     ) -> None:
         """Take up the people in view at the end of the chunk before.
 
@@ -50,13 +50,14 @@ class FootPointTracker:
             state: that the chunk before left, of the same homography and params; None for none.
             params: None for the defaults.
             homography: None for a camera that is not calibrated.
-            picture_px: width and height; whoever is lost while walking out of it has left. None
-                where not known; then they are waited for like anybody else.
+            view_px: x1, y1, x2 and y2 of what the detector is shown of the picture; whoever is
+                lost while walking out of it has left. None where not known; then they are waited
+                for like anybody else.
         """
         before = state or TrackerState()
         self._camera_id, self._chunk_id = camera_id, chunk_id
         self._params = params or TrackerParams()
-        self._picture_px = picture_px
+        self._view_px = view_px
         self._ground: Ground = Picture(self._params.person_m)
         if homography is not None:
             self._ground = Floor(homography)
@@ -152,20 +153,20 @@ class FootPointTracker:
         return pairs
 
     def _let_go(self, ahead: list[Motion], at_us: int) -> None:
-        """Drop who was not seen and has walked out of the picture."""
+        """Drop who was not seen and has walked out of view."""
         self._tracks = [
             track
             for track, motion in zip(self._tracks, ahead, strict=True)
-            if track.last_us == at_us or self._is_in_picture(motion, track.height_px)
+            if track.last_us == at_us or self._is_in_view(motion, track.height_px)
         ]
 
-    def _is_in_picture(self, motion: Motion, height_px: float) -> bool:
+    def _is_in_view(self, motion: Motion, height_px: float) -> bool:
         """Whether the middle of the person is; a place that the camera cannot see is not."""
-        if self._picture_px is None:
+        if self._view_px is None:
             return True
         u_px, v_px = self._ground.pixel(motion.place)
-        width, height = self._picture_px
-        return bool(0.0 < u_px < width and 0.0 < v_px - height_px / 2 < height)
+        x1, y1, x2, y2 = self._view_px
+        return bool(x1 < u_px < x2 and y1 < v_px - height_px / 2 < y2)
 
     def _updated(
         self, track: TrackState, ahead: Motion, found: Found, row: int, at_us: int

@@ -145,15 +145,17 @@ def test_somebody_lost_for_too_long_is_another_tracklet():
     assert len(by_tracklet(track(walk(5, 14.0, speed=0.0, hidden=(2.0, 10.4)))[0])) == 2
 
 
-def test_whoever_walks_out_of_the_picture_has_left_it():
-    def passers(picture_px):
+def test_whoever_walks_out_of_view_has_left_it():
+    def passers(view_px):
         walks_out = [(k / 5, boxes(person(540 + 12 * k, 300))) for k in range(8)]
         nobody = [(1.6 + k / 5, boxes()) for k in range(7)]
         comes_in = [(3.0 + k / 5, boxes(person(630 - 12 * k, 300))) for k in range(8)]
-        emitted, _, _ = track(walks_out + nobody + comes_in, picture_px=picture_px)
+        emitted, _, _ = track(walks_out + nobody + comes_in, view_px=view_px)
         return len(by_tracklet(emitted))
 
-    assert passers((640, 480)) == 2
+    assert passers((0, 0, 640, 480)) == 2
+    assert passers((500, 100, 640, 400)) == 2
+    assert passers((0, 0, 800, 480)) == 1
     assert passers(None) == 1
 
 
@@ -322,7 +324,7 @@ def scenes(draw):
         found = [person(*f, c) for f, c, s in zip(foot, confidence, seen, strict=True) if s]
         steps.append((k / hz, boxes(*found)))
     borders = draw(st.lists(st.integers(0, count), max_size=6))
-    camera = {"homography": draw(st.sampled_from([None, FLOOR])), "picture_px": (750, 750)}
+    camera = {"homography": draw(st.sampled_from([None, FLOOR])), "view_px": (0, 0, 750, 750)}
     return steps, borders, camera
 
 

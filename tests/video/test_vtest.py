@@ -127,7 +127,7 @@ def tracked(recorded):
     @functools.cache
     def run(hz, is_calibrated=True):
         floor = fit_homography(ROWS) if is_calibrated else None
-        tracker = FootPointTracker("cam-1", "whole", homography=floor, picture_px=(768, 576))
+        tracker = FootPointTracker("cam-1", "whole", homography=floor, view_px=(0, 0, 768, 576))
         grid = SampleGrid(hz)
         taken = [(at_us, found) for at_us, found in recorded.boxes.items() if grid.takes(at_us)]
         return [each for at_us, found in taken for each in tracker.step(at_us, found)]
