@@ -148,7 +148,8 @@ def write_outputs(out_dir: Path, tables: Tables, *, with_boxes: bool = False) ->
     Args:
         out_dir: made where it does not exist.
         tables: of one run.
-        with_boxes: write boxes.parquet too.
+        with_boxes: write boxes.parquet too; without, one of an earlier run is removed, because it
+            would belong to other tracklets.
 
     Returns:
         The file of each table, by the table's name.
@@ -165,6 +166,8 @@ def write_outputs(out_dir: Path, tables: Tables, *, with_boxes: bool = False) ->
     }
     if with_boxes:
         named["boxes"] = tables.boxes
+    else:
+        (out_dir / "boxes.parquet").unlink(missing_ok=True)
     return {name: _write(out_dir / f"{name}.parquet", table) for name, table in named.items()}
 
 

@@ -254,6 +254,13 @@ def test_boxes_stand_on_the_foot_points_as_large_as_the_walker(chunks_of, camera
         assert box["y2_px"] - box["y1_px"] == pytest.approx(32, abs=1e-4)
 
 
+def test_boxes_of_an_earlier_run_do_not_stay_beside_other_tracklets(tmp_path):
+    tables = merge_results([])
+    write_outputs(tmp_path / "out", tables, with_boxes=True)
+    write_outputs(tmp_path / "out", tables)
+    assert not (tmp_path / "out" / "boxes.parquet").exists()
+
+
 @pytest.mark.parametrize("borders", [(), (33,), (17, 23, 40)])
 def test_boxes_of_cut_chunks_are_those_of_one(chunks_of, camera, walker, start_us, borders):
     hidden = (start_us + 1_500_000, start_us + 2_800_000)
