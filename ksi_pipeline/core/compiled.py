@@ -24,6 +24,7 @@ def compiled(function: _F) -> _F:
 
 NO_FAULT, UNSORTED, REPEATED, NOT_FINITE, NO_INSTANT = 0, 1, 2, 3, 4
 # Years 1900 to 2200, as in core.time: others come from a wrong unit.
+NEVER = -(2**63)
 FIRST_US, LAST_US = -2_208_988_800_000_000, 7_289_654_399_999_999
 
 
@@ -39,21 +40,24 @@ def first_fault(
         (row, fault, rows of the first tracklet, first row of the last tracklet).
     """
     head, last = len(ts), 0
+    known_at = NEVER  # of the last known sample of the tracklet
     for i in range(len(ts)):
-        if not (np.isfinite(x[i]) and np.isfinite(y[i])) and (len(known) == 0 or known[i]):
+        is_known = len(known) == 0 or known[i]
+        if not (np.isfinite(x[i]) and np.isfinite(y[i])) and is_known:
             return i, NOT_FINITE, head, last
         if not FIRST_US <= ts[i] <= LAST_US:
             return i, NO_INSTANT, head, last
         if i == 0:
+            known_at = ts[i] if is_known else NEVER
             continue
         same = tracklets[i] == tracklets[i - 1] and cameras[i] == cameras[i - 1]
         if same and sites[i] == sites[i - 1]:
             if ts[i] < ts[i - 1]:
                 return i, UNSORTED, head, last
-            # Two unknown positions at one instant contradict nothing.
-            is_known = len(known) == 0 or (known[i] and known[i - 1])
-            if ts[i] == ts[i - 1] and is_known:
+            # Unknown positions at one instant contradict nothing.
+            if is_known and ts[i] == known_at:
                 return i, REPEATED, head, last
+            known_at = ts[i] if is_known else known_at
             continue
         step = site_ranks[sites[i]] - site_ranks[sites[i - 1]]
         if step == 0:
@@ -63,6 +67,7 @@ def first_fault(
         if step < 0:
             return i, UNSORTED, head, last
         head, last = min(head, i), i
+        known_at = ts[i] if is_known else NEVER
     return 0, NO_FAULT, head, last
 
 
@@ -109,7 +114,7 @@ def begins_of(one, two):
 
 @compiled
 def order_of(ranks, at, places, rank_count):
-    """Give the order by rank, instant and place; quick where each rank has few rows."""
+    """Give the order by rank (from 0), instant and place; for ranks of few rows each."""
     firsts = np.zeros(rank_count + 1, dtype=np.int64)
     for rank in ranks:
         firsts[rank + 1] += 1

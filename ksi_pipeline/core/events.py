@@ -43,6 +43,7 @@ from ksi_pipeline.core.walks import (
 # A plan and when it holds, [from, to); None is without end.
 Period = tuple[datetime | None, datetime | None, SitePlan]
 _ENDS = np.iinfo(np.int64)
+_MOST_RANKS, _MOST_OF_A_RANK = 8, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def find(walk: Walks, camera_id: str, periods: Sequence[Period]) -> Found:
     found, crossed = np.concatenate(stays), Crossings.joined(crossings)
     zone_ids, line_ids = [z.zone_id for z in plan.zones], [li.line_id for li in plan.lines]
     names = walk.names
-    by_tracklet = _order(names, found[:, 1], found[:, 2], _places(zone_ids)[found[:, 0]])
+    zone, code, entered = np.ascontiguousarray(found.T[:3])
+    by_tracklet = _order(names, code, entered, _places(zone_ids)[zone])
     of_line = _places(line_ids)[crossed.line]
     return Found(
         plan,
@@ -192,14 +194,18 @@ def _places(ids: Sequence[str]) -> IntArray:
 
 
 def _order(names: Names, codes: IntArray, at: IntArray, places: IntArray) -> IntArray:
+    """Order by tracklet, instant and place."""
     from ksi_pipeline.core.compiled import order_of  # numba is slow to import
 
-    order: IntArray = order_of(
-        names.ranks[codes],
-        np.ascontiguousarray(at),
-        np.ascontiguousarray(places),
-        len(names.ranks),
-    )
+    if len(codes) == 0:
+        return np.empty(0, dtype=np.int64)
+    ranks = names.ranks[codes]
+    ranks = ranks - ranks.min()
+    rank_count = int(ranks.max()) + 1
+    # Both are quick for what they are for; a tracklet of many rows has a long way to go in the one.
+    if rank_count > _MOST_RANKS * len(ranks) or np.bincount(ranks).max() > _MOST_OF_A_RANK:
+        return np.lexsort((places, at, ranks))
+    order: IntArray = order_of(ranks, at, places, rank_count)
     return order
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events, Found, events_of
 from ksi_pipeline.core.samples import Samples
-from ksi_pipeline.core.walks import bad_sample
+from ksi_pipeline.core.walks import IntArray, bad_sample
 
 # Tracklets at borders are counted together, as long as they are few.
 _MOST_CARRIED = 1 << 16
@@ -88,7 +89,7 @@ def count_part(pieces: Iterable[pa.Table], row: int, count: Count) -> CountedPar
         del piece  # it would stay in memory while the next is read
         first, last = _checked(samples, row)
         if carried:
-            _check_border(carried[-1], samples, row)
+            _check_border(carried, samples, row)
         is_one = last == 0
         if is_one and (not carried or _is_same_tracklet(carried[-1], samples)):
             carried.append(samples.copied())
@@ -124,7 +125,7 @@ def joined_up(parts: Iterable[CountedPart], count: Count) -> Iterator[Events]:
     begun = 0
     for part in parts:
         if carried:
-            _check_border(carried[-1], part.head, part.row)
+            _check_border(carried, part.head, part.row)
             is_long = sum(map(len, carried)) > _MOST_CARRIED
             if is_long and not _is_same_tracklet(carried[-1], part.head):
                 yield events_of(_counted(Samples.joined(carried), begun, count))
@@ -183,15 +184,39 @@ def _bad_sample(samples: Samples, at: int, row: int, *, is_repeated: bool) -> Ro
     return RowError(message, code=code, row=row)
 
 
-def _check_border(before: Samples, after: Samples, row: int) -> None:
+def _check_border(before: Sequence[Samples], after: Samples, row: int) -> None:
     """Refuse an `after` whose first row, number `row`, does not follow the last of `before`."""
-    last = len(before) - 1
-    one, two = (*_tracklet(before, last), before.ts[last]), (*_tracklet(after, 0), after.ts[0])
-    is_known = all(len(s.known) == 0 or s.known[i] for s, i in ((before, last), (after, 0)))
-    if one == two and is_known:
-        raise _bad_sample(after, 0, row, is_repeated=True)
-    if one > two:
+    last = before[-1]
+    one, two = _tracklet(last, len(last) - 1), _tracklet(after, 0)
+    if (one, last.ts[-1]) > (two, after.ts[0]):
         raise Unsorted(row)
+    if one != two:
+        return
+    at = _known_rows(after, 0)
+    if len(at) and after.ts[at[0]] == _last_known_us(before):
+        raise _bad_sample(after, int(at[0]), row + int(at[0]), is_repeated=True)
+
+
+def _last_known_us(parts: Sequence[Samples]) -> int | None:
+    """Give the instant of the last known position of the tracklet at the end."""
+    tracklet = _tracklet(parts[-1], len(parts[-1]) - 1)
+    for samples in reversed(parts):
+        if _tracklet(samples, len(samples) - 1) != tracklet:
+            return None
+        known = _known_rows(samples, len(samples) - 1)
+        if len(known):
+            return int(samples.ts[known[-1]])
+    return None
+
+
+def _known_rows(samples: Samples, row: int) -> IntArray:
+    """Give the rows of known position of the tracklet that `row` is of."""
+    is_wanted = np.ones(len(samples), dtype=np.bool_)
+    for key in samples.keys:
+        is_wanted &= key.codes == key.codes[row]
+    if len(samples.known):
+        is_wanted &= samples.known
+    return np.flatnonzero(is_wanted)
 
 
 def _tracklet(samples: Samples, row: int) -> tuple[bytes, ...]:

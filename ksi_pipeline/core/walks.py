@@ -108,14 +108,22 @@ def bad_sample(tracklet_id: str, instant: datetime, *, is_repeated: bool) -> tup
 
 
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Give strings, plain or dictionary-encoded, as one dictionary array with 32-bit indices."""
+    """Give strings, plain or dictionary-encoded, as one dictionary array with 32-bit indices.
+
+    Each string has one code, also where the dictionary that was given has it twice.
+    """
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     if column.num_chunks == 1:
-        return column.chunk(0)
-    if column.num_chunks == 0:
-        return pa.array([], column.type)
-    return column.unify_dictionaries().combine_chunks()
+        strings = column.chunk(0)
+    elif column.num_chunks == 0:
+        strings = pa.array([], column.type)
+    else:
+        strings = column.unify_dictionaries().combine_chunks()
+    values = strings.dictionary
+    if _rise(values) or len(pc.unique(values)) == len(values):
+        return strings
+    return pc.dictionary_encode(strings.cast(values.type))
 
 
 def present(strings: pa.DictionaryArray) -> list[str]:
@@ -129,11 +137,15 @@ def present(strings: pa.DictionaryArray) -> list[str]:
 def names_of(tracklets: pa.DictionaryArray) -> Names:
     """Rank the names of a dictionary; sorted points come with sorted names, which costs nothing."""
     values = tracklets.dictionary
-    if len(values) < 2 or pc.all(pc.less(values[:-1], values[1:])).as_py():
+    if _rise(values):
         return Names(values, np.arange(len(values), dtype=np.int64))
     ranks = np.empty(len(values), dtype=np.int64)
     ranks[pc.sort_indices(values).to_numpy()] = np.arange(len(values))
     return Names(values, ranks)
+
+
+def _rise(values: pa.Array) -> bool:
+    return len(values) < 2 or bool(pc.all(pc.less(values[:-1], values[1:])).as_py())
 
 
 def table_of(columns: dict[str, object], schema: pa.Schema) -> pa.Table:

@@ -70,6 +70,7 @@ class ParquetStreams:
         self._paths = {name: folder / f"{name}.parquet" for name in schemas}
         self._schemas = dict(schemas)
         self._waiting: dict[str, list[pa.Table]] = {name: [] for name in schemas}
+        self._counts = dict.fromkeys(schemas, 0)
         self._writers = {
             name: pq.ParquetWriter(
                 _temporary(path),
@@ -82,13 +83,17 @@ class ParquetStreams:
 
     def write(self, name: str, rows: pa.Table) -> None:
         """Add rows to one of the tables; always with text encoded, or never."""
+        if not rows.num_rows:
+            return
         waiting = self._waiting[name]
         waiting.append(rows)
-        if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+        self._counts[name] += rows.num_rows
+        if self._counts[name] >= ROW_GROUP:
             table = pa.concat_tables(waiting)
             whole = table.num_rows - table.num_rows % ROW_GROUP
             self._flush(name, table.slice(0, whole))
             self._waiting[name] = [table.slice(whole)]
+            self._counts[name] -= whole
 
     def _close(self, name: str, *, is_whole: bool) -> None:
         if is_whole:

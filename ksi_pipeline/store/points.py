@@ -17,6 +17,8 @@ from ksi_pipeline.store.files import readable, require_columns
 
 PART_ROWS = 1 << 21
 PIECE_ROWS = 3 << 17
+# Small row groups that are read as one part.
+_MOST_GROUPS = 64
 _READ_BYTES = 1 << 20
 _COUNTED = (*KEYS, "ts_utc", "x_m", "y_m")
 _SORT_MEMORY = "300MB"
@@ -72,20 +74,31 @@ class PointsFile:
     def parts(self) -> Iterator[tuple[int, Part]]:
         """Yield (first row, a function that reads the part in pieces) in the order of rows.
 
-        Row groups are read apart, in any thread. A large one is read here and handed out piece by
-        piece, so that others can count while it is read.
+        Row groups are read apart, in any thread, small ones some at a time. A large one is read
+        here and handed out piece by piece, so that others can count while it is read.
         """
+        small: list[int] = []
         for group, (first, count) in enumerate(zip(self._firsts, self._counts, strict=True)):
             if count > PART_ROWS:
-                for row, piece in self._pieces(group, first):
+                yield from self._together(small)
+                for row, piece in self._pieces([group], first):
                     yield row, partial(iter, [piece])
+                small = []
             elif count:
-                yield first, partial(self._tables, group, first)
+                small.append(group)
+                if sum(self._counts[i] for i in small) >= PIECE_ROWS or len(small) >= _MOST_GROUPS:
+                    yield from self._together(small)
+                    small = []
+        yield from self._together(small)
 
-    def _tables(self, group: int, first: int) -> Iterator[pa.Table]:
-        return (piece for _row, piece in self._pieces(group, first))
+    def _together(self, groups: list[int]) -> Iterator[tuple[int, Part]]:
+        if groups:
+            yield self._firsts[groups[0]], partial(self._tables, groups)
 
-    def _pieces(self, group: int, first: int) -> Iterator[tuple[int, pa.Table]]:
+    def _tables(self, groups: list[int]) -> Iterator[pa.Table]:
+        return (piece for _row, piece in self._pieces(groups, self._firsts[groups[0]]))
+
+    def _pieces(self, groups: list[int], first: int) -> Iterator[tuple[int, pa.Table]]:
         with readable(self.path):
             file = pq.ParquetFile(
                 self.path,
@@ -95,7 +108,7 @@ class PointsFile:
                 buffer_size=_READ_BYTES,
             )
             for batch in file.iter_batches(
-                PIECE_ROWS, row_groups=[group], columns=list(_COUNTED), use_threads=False
+                PIECE_ROWS, row_groups=groups, columns=list(_COUNTED), use_threads=False
             ):
                 rows, piece = batch.num_rows, [pa.Table.from_batches([batch])]
                 # Nothing here may hold the piece while others count it.

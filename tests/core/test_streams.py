@@ -1,6 +1,7 @@
 """Counting part by part gives what counting all at once gives."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from ksi_pipeline.core import streams
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.events import Events, count_events, find
+from ksi_pipeline.core.plan import CountingRules, LineShape, SitePlan, ZoneShape
 from ksi_pipeline.core.streams import RowError, Unsorted, count_part, joined_up
 
 from .test_equals_oracle import START, sites
@@ -104,6 +106,18 @@ def no_events(samples):
     return []
 
 
+SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
+PLAN = SitePlan(
+    "mall",
+    ZoneInfo("UTC"),
+    CountingRules(),
+    (ZoneShape("z", "u", "selling", SQUARE),),
+    tuple(
+        LineShape(line_id, "u", "entrance", (x, -1.0), (x, 5.0), "left")
+        for line_id, x in (("k", 2.0), ("l", 2.5))
+    ),
+    {"cam-1": frozenset({"z", "k", "l"})},
+)
 GOOD = [("cam-1", "a", 0, 1.0), ("cam-1", "a", 1, 1.0), ("cam-1", "b", 0, 1.0)]
 
 
@@ -159,3 +173,28 @@ def test_many_tracklets_at_borders_are_not_all_kept(monkeypatch):
     in_parts(table, list(range(0, 18, 2)), count)
     assert sum(sizes) == 18
     assert max(sizes) == 4
+
+
+def test_a_sample_that_comes_twice_is_found_beyond_unknown_ones_wherever_it_is_cut():
+    rows = [("cam-1", "a", 0, 1.0), ("cam-1", "a", 1, 1.0), *[("cam-1", "a", 1, None)] * 2]
+    table = points(*rows, ("cam-1", "a", 1, 3.0), ("cam-1", "a", 2, 3.0))
+    for cuts in ([], [1], [2], [3], [4], [2, 3], [2, 3, 4], [1, 2, 3, 4, 5]):
+        with pytest.raises(RowError) as caught:
+            in_parts(table, cuts, no_events)
+        assert (caught.value.code, caught.value.row) == ("E_REPEATED_SAMPLE", 4)
+
+
+def test_a_dictionary_that_has_a_text_twice_changes_nothing():
+    table, plan = points(*GOOD), PLAN
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), ["a", "a", "b"])
+    odd = table.set_column(2, "tracklet_id", twice)
+    assert in_parts(odd, [], counting(plan)) == in_parts(table, [], counting(plan))
+    assert in_parts(table, [], counting(plan))[0].num_rows == 1
+
+
+def test_a_long_tracklet_to_and_fro_over_two_lines_is_counted_in_the_order_of_time():
+    count = 20_000
+    table = points(*[("cam-1", "a", k, 1.0 + 2.0 * (k % 2)) for k in range(count)])
+    found = in_parts(table, [], counting(PLAN))[1]
+    assert found.num_rows == 2 * (count - 1)
+    assert found["at_utc"].to_pylist() == sorted(found["at_utc"].to_pylist())

@@ -166,6 +166,8 @@ class _Sites:
         self._begun: set[str] = set()
 
     def add(self, events: Events) -> None:
+        if events.visits.num_rows + events.line_crossings.num_rows == 0:
+            return
         self._streams.write("visits", events.visits)
         self._streams.write("line_crossings", events.line_crossings)
         for site_id, visits in of_sites(events.visits):
@@ -230,10 +232,16 @@ def _ahead(
     """Give the results in order; one part more than there are threads is in work or done."""
     pending: deque[Future[CountedPart]] = deque()
     try:
-        for row, read in parts:
-            pending.append(pool.submit(work, row, read))
-            if len(pending) > threads:
+        try:
+            for row, read in parts:
+                pending.append(pool.submit(work, row, read))
+                if len(pending) > threads:
+                    yield pending.popleft().result()
+        except ContractError:
+            # What is wrong further up is told first, however many threads there are.
+            while pending:
                 yield pending.popleft().result()
+            raise
         while pending:
             yield pending.popleft().result()
     finally:
