@@ -45,7 +45,7 @@ def sandbox(
     )
     out.print(
         f"  - {{id: pos-main, kind: hourly_api, url: {api.url}, token_env: {_TOKEN_ENV}, "
-        "absent_means: missing, allow_http: true, active: true}",
+        "absent_means: missing, allow_http: true, allow_private: true, active: true}",
         markup=False,
         soft_wrap=True,
     )

@@ -40,6 +40,7 @@ class ConnectorConfig(BaseModel):
         absent_means: what an hour without a row means; has no default, on purpose.
         active: whether the schedule asks it.
         allow_http: permits http://, on which the token travels readable.
+        allow_private: permits an address of this machine or of the network it stands in.
         longest_window_days: of one request.
         owner: who is told when it fails.
     """
@@ -54,6 +55,7 @@ class ConnectorConfig(BaseModel):
     absent_means: AbsentMeans | None = None
     active: bool = False
     allow_http: bool = False
+    allow_private: bool = False
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
     read_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     max_attempts: int = Field(default=4, ge=1, le=20)
@@ -126,6 +128,7 @@ class ConnectorConfig(BaseModel):
             read_timeout_s=self.read_timeout_s,
             total_timeout_s=4 * self.read_timeout_s,
             max_attempts=self.max_attempts,
+            allow_private=self.allow_private,
         )
 
 

@@ -71,7 +71,10 @@ def require_own_connectors(home: Path) -> None:
     if not path.exists():
         return
     text = path.read_text(encoding="utf-8", errors="replace")
-    if re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8899", text) != _connectors_yaml(SANDBOX_URL):
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8899", text)
+    ours = _connectors_yaml(SANDBOX_URL)
+    # a folder that was simulated before allow_private was asked for
+    if text not in (ours, ours.replace("    allow_private: true\n", "")):
         raise ConfigError(
             f"Pointing {path} at the simulated till would overwrite what somebody wrote there. "
             "Nothing was written. Choose another folder with --dir, or move the file away.",
@@ -109,6 +112,7 @@ def _connectors_yaml(url: str) -> str:
         "    token_env: KSI_POS_MAIN_TOKEN\n"
         "    absent_means: missing\n"
         "    allow_http: true\n"
+        "    allow_private: true\n"
         "    active: true\n"
     )
 

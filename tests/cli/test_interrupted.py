@@ -26,7 +26,7 @@ def test_a_run_that_is_interrupted_in_a_step_with_retries_exits_130_and_says_so(
     with PosApi([], token="t", faults=[Fault(latency_s=20.0)]) as api:
         (tmp_path / "connectors.yaml").write_text(
             f'connectors:\n  - {{id: pos, kind: hourly_api, url: "{api.url}", token_env: TILL, '
-            "absent_means: zero, allow_http: true, active: true}\n"
+            "absent_means: zero, allow_http: true, allow_private: true, active: true}\n"
         )
         process = start(tmp_path)
         wait_until(lambda: api.requests, process)

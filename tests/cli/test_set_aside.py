@@ -35,7 +35,8 @@ def home(tmp_path: Path) -> Path:
 def connect(home: Path, url: str) -> None:
     (home / "connectors.yaml").write_text(
         f'connectors:\n  - {{id: pos, kind: hourly_api, url: "{url}", token_env: KSI_TEST_TOKEN, '
-        "absent_means: zero, allow_http: true, active: true, max_attempts: 1}\n"
+        "absent_means: zero, allow_http: true, allow_private: true, active: true, "
+        "max_attempts: 1}\n"
     )
 
 

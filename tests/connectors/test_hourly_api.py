@@ -51,6 +51,7 @@ def connector_of(api: PosApi, secret: str = SECRET, **changes) -> Connector:
             "url": api.url,
             "token_env": "POS_TOKEN",
             "allow_http": True,
+            "allow_private": True,
             **changes,
         }
     )

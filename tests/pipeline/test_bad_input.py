@@ -250,9 +250,10 @@ def test_a_corrected_clock_between_two_chunks_stops_nothing(shop):
 CONNECTORS = """\
 connectors:
   - {{id: pos-main, kind: hourly_api, url: "{url}", token_env: KSI_POS_MAIN_TOKEN,
-      absent_means: zero, allow_http: true, active: true, max_attempts: 2, read_timeout_s: 0.5}}
+      absent_means: zero, allow_http: true, allow_private: true, active: true,
+      max_attempts: 2, read_timeout_s: 0.5}}
   - {{id: pos-good, kind: hourly_api, url: "{good}", token_env: KSI_POS_MAIN_TOKEN,
-      absent_means: zero, allow_http: true, active: true}}
+      absent_means: zero, allow_http: true, allow_private: true, active: true}}
 """
 
 

@@ -15,6 +15,7 @@ from ksi_pipeline.core.json_list import read_list
 from ksi_pipeline.core.time import Window, hour_start_utc
 from ksi_pipeline.defs.steps.coverage import add_coverage
 from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change, to_us
@@ -51,10 +52,10 @@ def pull_answers(workspace: Workspace, window: Window, only: str | None = None) 
             no absent_means.
     """
     report = PullReport()
-    spaces = workspace.spaces()
+    spaces, hosts = workspace.spaces(), Hosts()
     for config in _asked(workspace, only):
         for space in spaces:
-            if not _pull_site(workspace, report, config, space, window, is_alone=bool(only)):
+            if not _pull_site(workspace, report, config, space, window, hosts, is_alone=bool(only)):
                 break
     if only is not None and not report.answer_count and not report.failed:
         report.unasked = _why_unasked(spaces, only, window, workspace.clock())
@@ -98,6 +99,7 @@ def _pull_site(
     config: ConnectorConfig,
     space: Space,
     window: Window,
+    hosts: Hosts,
     *,
     is_alone: bool,
 ) -> bool:
@@ -118,6 +120,7 @@ def _pull_site(
                 config,
                 workspace.secrets,
                 workspace.clock,
+                hosts=hosts,
                 on_wait=_teller(workspace, share),
             )
             answers = connector.fetch(part, codes, zone)

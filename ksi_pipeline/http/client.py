@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP outward: a session, time-outs, bounded retries, error classes.
+"""GET with a Bearer token: time-outs, bounded retries, error classes.
 
 What a caller gets for each outcome:
 
@@ -8,6 +8,9 @@ What a caller gets for each outcome:
                                        redirect would carry the token to an address nobody chose
 * a certificate that does not hold     FeedRefused E_FEED_TLS
 * any other 1xx, 2xx or 4xx            FeedRefused E_FEED_REFUSED
+* an address that is not public        ConfigError E_PRIVATE_ADDRESS, unless allow_private;
+                                       nothing was sent
+* a host that others found down        FeedUnavailable E_FEED_RESTS; nothing was sent (hosts.py)
 * 429, 5xx, no connection, cut off     retried, then FeedUnavailable E_FEED_UNAVAILABLE
 * 408, silence, too slow               retried, then FeedUnavailable E_FEED_TIMEOUT
 * larger than the limit                ContractError E_FEED_TOO_LARGE
@@ -32,8 +35,20 @@ import urllib3.exceptions
 from requests.auth import AuthBase
 
 from ksi_pipeline import __version__
-from ksi_pipeline.core.errors import ContractError, FeedRefused, FeedUnavailable, KsiError
+from ksi_pipeline.core.errors import (
+    ConfigError,
+    ContractError,
+    FeedRefused,
+    FeedUnavailable,
+)
 from ksi_pipeline.core.secret import Token
+from ksi_pipeline.http.addresses import (
+    PrivateAddress,
+    PublicAddressesAdapter,
+    check_behind_proxy,
+)
+from ksi_pipeline.http.failures import NEXT, Failure, connection_failure, message, shown_url
+from ksi_pipeline.http.hosts import Hosts
 
 _LOG = logging.getLogger(__name__)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -42,7 +57,7 @@ _QUOTED_CHARACTERS = 160
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """How long, how often and how much.
+    """How long, how often, how much and where to.
 
     Attributes:
         total_timeout_s: for one attempt, body included; a feed that drips a byte a second never
@@ -51,6 +66,7 @@ class HttpLimits:
         backoff_s: longest wait after the first attempt; doubles with each one.
         longest_wait_s: caps back-off and Retry-After alike.
         max_bytes: of the decoded body.
+        allow_private: permits addresses of this machine and of the network it stands in.
     """
 
     connect_timeout_s: float = 5.0
@@ -60,6 +76,7 @@ class HttpLimits:
     backoff_s: float = 1.0
     longest_wait_s: float = 60.0
     max_bytes: int = 64 * 1024 * 1024
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +86,6 @@ class HttpReply:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why one attempt gave no reply; `wait_s` is what the server asked for."""
-
-    what: str
-    code: str
-    kind: type[KsiError]
-    wait_s: float | None = None
 
 
 class _Bearer(AuthBase):
@@ -99,6 +106,7 @@ class HttpClient:
         self,
         limits: HttpLimits | None = None,
         *,
+        hosts: Hosts | None = None,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -108,17 +116,22 @@ class HttpClient:
 
         Args:
             limits: time-outs, attempts and sizes; the defaults when None.
+            hosts: what other clients of the run know; its own when None.
             sleep: waits between attempts, in seconds.
             rng: spreads the waits, so that many pipelines do not come back at once.
             now: aware; read only for a Retry-After that is a date.
             on_wait: told before each wait, why and how long.
         """
         self.limits = limits or HttpLimits()
+        self._hosts = hosts or Hosts()
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._now = now
         self._on_wait = on_wait
         self._session = requests.Session()
+        if not self.limits.allow_private:
+            for scheme in ("http://", "https://"):
+                self._session.mount(scheme, PublicAddressesAdapter())
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"ksi_pipeline/{__version__}"}
         )
@@ -139,14 +152,25 @@ class HttpClient:
 
         Raises:
             FeedRefused: asking again cannot help; see the table above.
-            FeedUnavailable: every attempt failed in a way that may pass.
+            FeedUnavailable: every attempt failed in a way that may pass, or nobody could reach the
+                host a moment ago.
             ContractError: E_FEED_TOO_LARGE.
+            ConfigError: E_PRIVATE_ADDRESS.
         """
-        limits = self.limits
+        limits, host = self.limits, urlsplit(url).netloc
+        rest_s = self._hosts.rest_of(host)
+        if rest_s:
+            raise FeedUnavailable(
+                f"{asker}: GET {shown_url(url)} was not sent: other connectors gave up on the host "
+                f"{host} a moment ago, and it is left alone for another {rest_s:.0f} s. "
+                f"{NEXT['E_FEED_RESTS']}",
+                code="E_FEED_RESTS",
+            )
         attempt = 1
         while True:
             outcome = self._attempt(url, token)
             if isinstance(outcome, HttpReply):
+                self._hosts.answered(host)
                 return outcome
             if outcome.kind is not FeedUnavailable or attempt >= limits.max_attempts:
                 break
@@ -159,13 +183,20 @@ class HttpClient:
             self._on_wait(f"{wait_s:.0f} s, {asker} {tries}")
             self._sleep(wait_s)
             attempt += 1
-        raise outcome.kind(_message(outcome, asker, url, attempt), code=outcome.code)
+        if outcome.is_of_host:
+            self._hosts.gave_up(host, asker)
+        else:
+            self._hosts.answered(host)
+        raise outcome.kind(message(outcome, asker, url, attempt), code=outcome.code)
 
-    def _attempt(self, url: str, token: Token) -> HttpReply | _Failure:
+    def _attempt(self, url: str, token: Token) -> HttpReply | Failure:
         # An environment's proxy cannot reach this machine's own loopback.
-        self._session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+        host = urlsplit(url).hostname or ""
+        self._session.trust_env = host not in _LOOPBACK
         deadline = time.monotonic() + self.limits.total_timeout_s
         try:
+            if self._session.trust_env and not self.limits.allow_private:
+                check_behind_proxy(url, host)
             with self._session.get(
                 url,
                 auth=_Bearer(token),
@@ -174,24 +205,27 @@ class HttpClient:
                 stream=True,
             ) as response:
                 body = self._read(response, deadline)
-                if isinstance(body, _Failure):
+                if isinstance(body, Failure):
                     return body
                 if response.status_code == 200:
                     return HttpReply(200, dict(response.headers), body)
                 return self._refusal(response, body, token)
+        except PrivateAddress as error:
+            what = f"would have gone to {error}, and was not sent"
+            return Failure(what, "E_PRIVATE_ADDRESS", ConfigError)
         except requests.exceptions.ConnectTimeout:
             what = f"reached nobody within {self.limits.connect_timeout_s:g} s"
-            return _Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
+            return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable, is_of_host=True)
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             what = f"gave no answer within {self.limits.read_timeout_s:g} s"
-            return _Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
+            return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable, is_of_host=True)
         except requests.exceptions.ConnectionError as error:
-            return _connection_failure(str(error))
+            return connection_failure(str(error))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             what = f"broke off: {type(error).__name__}"
-            return _Failure(what, "E_FEED_UNAVAILABLE", FeedUnavailable)
+            return Failure(what, "E_FEED_UNAVAILABLE", FeedUnavailable)
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes | _Failure:
+    def _read(self, response: requests.Response, deadline: float) -> bytes | Failure:
         """Read the body piece by piece, so that both limits hold while it arrives."""
         pieces: list[bytes] = []
         size = 0
@@ -200,29 +234,30 @@ class HttpClient:
             size += len(piece)
             if size > self.limits.max_bytes:
                 what = f"sent more than {self.limits.max_bytes:,} bytes"
-                return _Failure(what, "E_FEED_TOO_LARGE", ContractError)
+                return Failure(what, "E_FEED_TOO_LARGE", ContractError)
             if time.monotonic() > deadline:
                 what = f"was still sending after {self.limits.total_timeout_s:g} s"
-                return _Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
+                return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
         return b"".join(pieces)
 
-    def _refusal(self, response: requests.Response, body: bytes, token: Token) -> _Failure:
+    def _refusal(self, response: requests.Response, body: bytes, token: Token) -> Failure:
         status = response.status_code
         what = f"was answered {status} {token.hide_in(response.reason or '')}".rstrip()
         if 300 <= status < 400:
             host = urlsplit(token.hide_in(response.headers.get("Location", ""))).netloc
             what += f" (to {host or 'the same host'})"
-            return _Failure(what, "E_FEED_REDIRECT", FeedRefused)
+            return Failure(what, "E_FEED_REDIRECT", FeedRefused)
         said = token.hide_in(body[:4096].decode("utf-8", "replace"))
         what += f" with {' '.join(said.split())[:_QUOTED_CHARACTERS]!r}" if said.strip() else ""
         if status in (401, 403):
-            return _Failure(what, "E_FEED_AUTH", FeedRefused)
+            return Failure(what, "E_FEED_AUTH", FeedRefused)
         if status == 408:
-            return _Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
+            return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
         if status == 429 or status >= 500:
             wait_s = self._asked_wait_s(response.headers.get("Retry-After"))
-            return _Failure(what, "E_FEED_UNAVAILABLE", FeedUnavailable, wait_s)
-        return _Failure(what, "E_FEED_REFUSED", FeedRefused)
+            is_gateway = status in (502, 503, 504)
+            return Failure(what, "E_FEED_UNAVAILABLE", FeedUnavailable, wait_s, is_gateway)
+        return Failure(what, "E_FEED_REFUSED", FeedRefused)
 
     def _asked_wait_s(self, retry_after: str | None) -> float | None:
         """Read Retry-After, seconds or an HTTP date; None when absent or unreadable."""
@@ -241,42 +276,3 @@ class HttpClient:
     def _wait_s(self, attempt: int, asked_s: float | None) -> float:
         backoff_s = self.limits.backoff_s * 2.0 ** (attempt - 1) * self._rng.uniform(0.5, 1.0)
         return min(self.limits.longest_wait_s, max(backoff_s, asked_s or 0.0))
-
-
-_NEXT = {
-    "E_FEED_AUTH": "Check that the token is still valid and may read these codes.",
-    "E_FEED_REDIRECT": "The token is never carried on to another address; if that address is the "
-    "right one, write it as the connector's url.",
-    "E_FEED_TLS": "Have the certificate renewed, or trust the company's own root certificate by "
-    "naming its file in REQUESTS_CA_BUNDLE.",
-    "E_FEED_REFUSED": "Ask the owner of the feed what it expects; the contract is 200 and a list.",
-    "E_FEED_UNAVAILABLE": "The next run asks again; if it lasts, tell the owner of the feed.",
-    "E_FEED_TIMEOUT": "The next run asks again; if the feed is merely slow, a smaller "
-    "longest_window_days or a larger read_timeout_s helps.",
-    "E_FEED_TOO_LARGE": "Set a smaller longest_window_days, so that one answer stays small.",
-}
-
-
-def _message(failure: _Failure, asker: str, url: str, attempts: int) -> str:
-    shown = url if len(url) <= 200 else f"{url[:200]}..."
-    tries = f" after {attempts} attempts" if attempts > 1 else ""
-    return (
-        f"{asker}: GET {shown} {failure.what}; given up{tries}, and no part of an answer was kept. "
-        f"{_NEXT[failure.code]}"
-    )
-
-
-# urllib3 hides the cause in nested texts; the first that is found names it.
-_CAUSES = {
-    "CERTIFICATE_VERIFY_FAILED": "met a certificate that does not hold",
-    "Failed to resolve": "found no host of that name",
-    "Connection refused": "found nobody listening there",
-    "": "lost the connection before the answer was complete",
-}
-
-
-def _connection_failure(said: str) -> _Failure:
-    cause = next(text for text in _CAUSES if text in said)
-    if cause == "CERTIFICATE_VERIFY_FAILED":
-        return _Failure(_CAUSES[cause], "E_FEED_TLS", FeedRefused)
-    return _Failure(_CAUSES[cause], "E_FEED_UNAVAILABLE", FeedUnavailable)
