@@ -6,7 +6,7 @@ by mistake.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -38,7 +38,7 @@ class ConnectorConfig(BaseModel):
         url: without fromTime, toTime and ext_ref_codes.
         token_env: name of the environment variable that holds the Bearer token.
         absent_means: what an hour without a row means; has no default, on purpose.
-        active: whether the schedule asks it.
+        active: true, the schedule asks it untested; false, never; null, as `ksi connector` says.
         allow_http: permits http://, on which the token travels readable.
         allow_private: permits an address of this machine or of the network it stands in.
         longest_window_days: of one request.
@@ -53,7 +53,7 @@ class ConnectorConfig(BaseModel):
     # upper case only: a pasted token is rarely all upper case
     token_env: str = Field(pattern=r"^[A-Z_][A-Z0-9_]*$")
     absent_means: AbsentMeans | None = None
-    active: bool = False
+    active: bool | None = None
     allow_http: bool = False
     allow_private: bool = False
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
@@ -80,11 +80,11 @@ class ConnectorConfig(BaseModel):
             )
         return self
 
-    def require_active(self) -> AbsentMeans:
-        """Give what absence means, once the connector may run.
+    def require_absent_means(self) -> AbsentMeans:
+        """Give what absence means.
 
         Raises:
-            ConfigError: E_ABSENT_MEANS_UNSET or E_CONNECTOR_INACTIVE.
+            ConfigError: E_ABSENT_MEANS_UNSET.
         """
         if self.absent_means is None:
             raise ConfigError(
@@ -93,13 +93,22 @@ class ConnectorConfig(BaseModel):
                 f"Set absent_means: to {_ABSENT_CHOICES}.",
                 code="E_ABSENT_MEANS_UNSET",
             )
+        return self.absent_means
+
+    def require_active(self) -> AbsentMeans:
+        """Give what absence means, once the file says that the connector may run.
+
+        Raises:
+            ConfigError: E_ABSENT_MEANS_UNSET or E_CONNECTOR_INACTIVE.
+        """
+        absent_means = self.require_absent_means()
         if not self.active:
             raise ConfigError(
-                f"Connector {self.id!r} is not active; nothing was asked. Test it, then set "
-                "active: true.",
+                f"Connector {self.id!r} is not active; nothing was asked. Run: ksi connector test "
+                f"{self.id}, then ksi connector activate {self.id}.",
                 code="E_CONNECTOR_INACTIVE",
             )
-        return self.absent_means
+        return absent_means
 
     def token(self, secrets: Secrets) -> Token:
         """Resolve the token.
@@ -146,9 +155,12 @@ def load_connectors(path: Path) -> tuple[ConnectorConfig, ...]:
         ConfigError: the file is no YAML, or a connector is wrong; the message names the file, the
             connector and every setting that is wrong.
     """
-    if not path.exists():
-        return ()
-    raw = _read_yaml(path)
+    return parse_connectors(_read_text(path), path) if path.exists() else ()
+
+
+def parse_connectors(text: str, path: Path) -> tuple[ConnectorConfig, ...]:
+    """Read the text of a connectors.yaml; see load_connectors. Errors name `path`."""
+    raw = _read_yaml(text, path)
     try:
         connectors = tuple(_ConnectorsFile.model_validate(raw).connectors or ())
     except ValidationError as error:
@@ -171,14 +183,37 @@ def load_connectors(path: Path) -> tuple[ConnectorConfig, ...]:
     return connectors
 
 
-def _read_yaml(path: Path) -> object:
+def connector_named(configs: Sequence[ConnectorConfig], name: str, path: Path) -> ConnectorConfig:
+    """Give the connector of an id.
+
+    Raises:
+        ConfigError: E_UNKNOWN_CONNECTOR, naming those that there are.
+    """
+    for config in configs:
+        if config.id == name:
+            return config
+    known = ", ".join(config.id for config in configs) or "none"
+    has = f"it has: {known}" if path.exists() else "there is no such file"
+    raise ConfigError(
+        f"There is no connector {name!r} in {path} ({has}). Correct the name, or add the "
+        "connector; docs/how-to/connect-a-till.md says how.",
+        code="E_UNKNOWN_CONNECTOR",
+    )
+
+
+def _read_text(path: Path) -> str:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path}: cannot be read as UTF-8 text ({type(error).__name__}).",
             code="E_CONNECTORS_FILE",
         ) from error
+
+
+def _read_yaml(text: str, path: Path) -> object:
+    try:
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

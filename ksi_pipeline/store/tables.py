@@ -81,6 +81,19 @@ FETCHES = Table(
     Index("fetches_question", "connector_id", "site_id", "from_utc", "to_utc"),
 )
 
+# How far a connector has come with the configuration that has this hash; another hash is a draft.
+CONNECTOR_STATES = Table(
+    "connector_states",
+    METADATA,
+    Column("connector_id", String, primary_key=True),
+    Column("config_hash", String, nullable=False),
+    Column("state", String, nullable=False),
+    # with this configuration or an earlier one: once asked, its silence has to be explained
+    Column("has_been_active", Boolean, nullable=False),
+    Column("tested_at_utc", BigInteger, nullable=False),
+    Column("activated_at_utc", BigInteger),
+)
+
 QUARANTINE = Table(
     "quarantine",
     METADATA,

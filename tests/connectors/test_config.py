@@ -54,7 +54,7 @@ def test_the_example_file_loads_and_its_commented_connector_is_right(tmp_path):
 def test_what_is_not_given_has_a_default_except_what_absence_means(tmp_path):
     (connector,) = load_connectors(write(tmp_path, GOOD))
     assert (connector.active, connector.allow_http, connector.longest_window_days) == (
-        *(False, False, 7),
+        *(None, False, 7),
     )
     assert connector.absent_means is None
 

@@ -101,7 +101,7 @@ def test_connectors_in_the_docs_can_run(text, tmp_path):
     path = tmp_path / "connectors.yaml"
     path.write_text(text)
     (connector,) = load_connectors(path)
-    assert connector.require_active() == "missing"
+    assert connector.require_absent_means() == "missing"
 
 
 def test_every_setting_of_a_connector_is_documented():

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ksi_pipeline.connectors.base import Answer
-from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.connectors.config import ConnectorConfig, connector_named, load_connectors
 from ksi_pipeline.connectors.hourly_api import hourly_windows
 from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.feed_coverage import refused_coverage
 from ksi_pipeline.core.json_list import read_list
 from ksi_pipeline.core.time import Window, hour_start_utc
+from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
 from ksi_pipeline.defs.steps.coverage import add_coverage
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
@@ -76,20 +77,14 @@ def _why_unasked(spaces: list[Space], connector_id: str, window: Window, now: da
 
 
 def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
-    configs = load_connectors(workspace.home.connectors)
-    if only is not None and only not in {config.id for config in configs}:
-        known = ", ".join(config.id for config in configs) or "none"
-        has = f"it has: {known}" if workspace.home.connectors.exists() else "there is no such file"
-        raise ConfigError(
-            f"There is no connector {only!r} in {workspace.home.connectors} ({has}). Correct the "
-            "name, or add the connector; docs/how-to/connect-a-till.md says how.",
-            code="E_UNKNOWN_CONNECTOR",
-        )
+    path = workspace.home.connectors
+    configs = load_connectors(path)
+    if only is not None:
+        # asked by name, a connector may be tried before the schedule takes it
+        yield connector_named(configs, only, path).model_copy(update={"active": True})
+        return
     for config in configs:
-        if config.id == only:
-            # asked by name, a connector may be tried before the schedule takes it
-            yield config.model_copy(update={"active": True})
-        elif only is None and config.active:
+        if is_asked(workspace, config):
             yield config
 
 
@@ -115,7 +110,7 @@ def _pull_site(
         share = (part.start - asked.start) / (asked.end - asked.start)
         workspace.progress(f"tickets {config.id} {part.start:%Y-%m-%d}", share)
         try:
-            config.require_active()
+            require_asked(workspace, config)
             connector = make_connector(
                 config,
                 workspace.secrets,

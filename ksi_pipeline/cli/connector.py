@@ -1,0 +1,211 @@
+"""`ksi connector`: ticket sources, from their description to the schedule."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from ksi_pipeline.cli.console import (
+    DATA_SAYS_NO,
+    AsJson,
+    errors_as_messages,
+    instant_option,
+    out,
+    print_json,
+)
+from ksi_pipeline.cli.run import require_home
+from ksi_pipeline.connectors.config import ConnectorConfig, connector_named, load_connectors
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.time import Window
+from ksi_pipeline.defs.steps import connector_state
+from ksi_pipeline.defs.steps.connector_trial import Trial, question_of, try_connector
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.settings import load_settings, secret
+from ksi_pipeline.store.layout import DataHome
+from ksi_pipeline.store.store import Store
+
+connector = typer.Typer(no_args_is_help=True)
+
+ConnectorId = Annotated[str, typer.Argument(help="Id of a connector in connectors.yaml.")]
+DataDir = Annotated[Path | None, typer.Option("--dir", help="Data home; default: KSI_DATA_DIR.")]
+
+
+def open_home(data_dir: Path | None) -> Workspace:
+    """Open a data home without Dagster, which takes seconds to import and is not needed here."""
+    settings = load_settings(data_dir)
+    require_home(settings)
+    home = DataHome(settings.data_dir.resolve())
+    return Workspace(Store(home, settings.ledger_url), settings.dbt_project_dir, secret)
+
+
+def config_of(workspace: Workspace, connector_id: str) -> ConnectorConfig:
+    """Give the connector of an id, as the file has it now."""
+    path = workspace.home.connectors
+    return connector_named(load_connectors(path), connector_id, path)
+
+
+@connector.command("list")
+def list_connectors(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the connectors with their state and the number of codes that are linked."""
+    with errors_as_messages():
+        workspace = open_home(data_dir)
+        configs = load_connectors(workspace.home.connectors)
+        listed = [_summary(workspace, config) for config in configs]
+    if as_json:
+        print_json({"connectors": listed})
+        return
+    if not listed:
+        out.print(f"{workspace.home.connectors} has no connector.", markup=False)
+    for one in listed:
+        out.print(f"{one['id']}: {one['state']}, {len(one['links'])} codes linked", markup=False)
+
+
+@connector.command()
+def show(connector_id: ConnectorId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one connector: its settings, its state, and the units its codes are linked to."""
+    with errors_as_messages():
+        workspace = open_home(data_dir)
+        config = config_of(workspace, connector_id)
+        summary = _summary(workspace, config)
+    if as_json:
+        print_json({**summary, "settings": config.model_dump(mode="json")})
+        return
+    for name, value in config.model_dump(mode="json").items():
+        if value is not None:
+            out.print(f"{name}: {value}", markup=False)
+    out.print(f"state: {summary['state']}", markup=False)
+    out.print(f"token set: {'yes' if summary['is_token_set'] else 'no'}")
+    for link in summary["links"]:
+        span = f"from {link['from'] or 'ever'} to {link['to'] or 'now on'}"
+        out.print(
+            f"link: {link['ext_ref_code']} -> {link['site']}/{link['unit']} {span}", markup=False
+        )
+
+
+@connector.command("test")
+def try_connector_once(
+    connector_id: ConnectorId,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(help="ext_ref_code to ask for; again for more; default: those linked."),
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone to ask in; default: that of the site.")
+    ] = None,
+    from_time: Annotated[
+        str | None, typer.Option("--from", help="ISO 8601 instant with its offset.")
+    ] = None,
+    to_time: Annotated[
+        str | None, typer.Option("--to", help="ISO 8601 instant with its offset.")
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let an empty list pass.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send one real request and look at everything in its answer; no ticket is written."""
+    with errors_as_messages():
+        workspace = open_home(data_dir)
+        config = config_of(workspace, connector_id)
+        if (from_time is None) != (to_time is None):
+            raise ConfigError(
+                "--from and --to go together; without both, the last three days are asked for.",
+                code="E_DAYS",
+            )
+        window = None
+        if from_time is not None and to_time is not None:
+            window = Window(instant_option(from_time), instant_option(to_time))
+        trial = question_of(workspace, config, code or (), timezone, window)
+        try_connector(workspace, config, trial, is_empty_allowed=allow_empty)
+        state = connector_state.state_of(workspace, config)
+        if trial.is_passed:
+            state = connector_state.note_tested(workspace, config)
+    if as_json:
+        print_json({"id": config.id, "is_passed": trial.is_passed, "state": state, **_told(trial)})
+    else:
+        _show(trial, config, state)
+    if not trial.is_passed:
+        raise typer.Exit(DATA_SAYS_NO)
+
+
+@connector.command()
+def activate(connector_id: ConnectorId, data_dir: DataDir = None) -> None:
+    """Let the schedule ask a connector that passed its test."""
+    with errors_as_messages():
+        workspace = open_home(data_dir)
+        config = config_of(workspace, connector_id)
+        connector_state.activate(workspace, config)
+        links = _links(workspace, config.id)
+    out.print(f"{config.id} is active: the schedule and `ksi run` ask it.", markup=False)
+    if not links:
+        out.print(
+            "No code is linked to it yet, so there is nothing to ask for; see links: in the "
+            "space file."
+        )
+
+
+def _summary(workspace: Workspace, config: ConnectorConfig) -> dict[str, Any]:
+    state = connector_state.state_of(workspace, config)
+    by_file = {True: "active (by the file)", False: "off (by the file)", None: state}
+    if config.active is None and state != "active" and connector_state.is_asked(workspace, config):
+        by_file[None] = f"{state} (changed since it was active; not asked)"
+    return {
+        "id": config.id,
+        "state": by_file[config.active],
+        "is_token_set": bool(workspace.secrets(config.token_env)),
+        "links": _links(workspace, config.id),
+    }
+
+
+def _links(workspace: Workspace, connector_id: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "site": space.site_id,
+            "ext_ref_code": link.ext_ref_code,
+            "unit": link.unit,
+            "from": link.valid_from,
+            "to": link.valid_to,
+        }
+        for space in workspace.spaces()
+        for link in space.file.links
+        if link.connector == connector_id
+    ]
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    checks = [{"check": c.name, "code": c.code, "said": c.said} for c in trial.checks]
+    return {
+        "url": trial.url,
+        "codes": list(trial.codes),
+        "timezone": trial.zone,
+        "from": trial.window.start,
+        "to": trial.window.end,
+        "rows": trial.row_count,
+        "checks": checks,
+        "notes": trial.notes,
+    }
+
+
+def _show(trial: Trial, config: ConnectorConfig, state: str) -> None:
+    asked = ", ".join(trial.codes)
+    start, end = (_written(instant) for instant in (trial.window.start, trial.window.end))
+    out.print(f"Asked {config.id} for {asked}, {start} to {end} UTC.", markup=False)
+    for check in trial.checks:
+        verdict = "[green]ok[/green]    " if check.code is None else "[red]failed[/red]"
+        code = f"{check.code}: " if check.code else ""
+        out.print(f"{verdict} {check.name}: {escape(code + check.said)}", soft_wrap=True)
+    for note in trial.notes:
+        out.print(f"[yellow]note[/yellow]   {escape(note)}", soft_wrap=True)
+    if not trial.is_passed:
+        out.print(f"{config.id} did not pass; it stays {state}.", markup=False)
+    elif state == "active":
+        out.print(f"{config.id} passed, and is active.", markup=False)
+    else:
+        out.print(f"{config.id} passed. Next: ksi connector activate {config.id}", markup=False)
+
+
+def _written(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,237 @@
+"""Trying a connector: one real small request, and everything that can be seen in its answer.
+
+No ticket is written. What a pass means is decided here; that it passed is noted by the caller.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from ksi_pipeline.connectors.base import Answer
+from ksi_pipeline.connectors.config import ConnectorConfig
+from ksi_pipeline.connectors.registry import make_connector
+from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
+from ksi_pipeline.core.tickets import ParsedAnswer, parse_hourly_answer
+from ksi_pipeline.core.time import Window, aligned_to_hours, hour_start_utc
+from ksi_pipeline.defs.workspace import Workspace
+
+# Long enough to meet a day on which the store was open, short enough for the slowest till.
+_USUAL = timedelta(hours=72)
+_MOST_CODES = 5
+
+_STEP_OF = {
+    "E_FEED_AUTH": "token",
+    "E_PRIVATE_ADDRESS": "address",
+    "E_FEED_UNAVAILABLE": "address",
+    "E_FEED_TIMEOUT": "address",
+    "E_FEED_REDIRECT": "address",
+    "E_FEED_TLS": "tls",
+    "E_NOT_JSON": "shape",
+    "E_NOT_LIST": "shape",
+    "E_BAD_TIME": "hours",
+    "E_NAIVE_TIME": "hours",
+    "E_NOT_HOUR_START": "hours",
+    "E_OUTSIDE_WINDOW": "hours",
+    "E_DUP_HOUR": "hours",
+    "E_CODE_TYPE": "codes",
+    "E_NOT_ASKED": "codes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: null `code` is a pass, otherwise what was wrong."""
+
+    name: str
+    code: str | None
+    said: str
+
+
+@dataclass(slots=True)
+class Trial:
+    """What one request showed.
+
+    Attributes:
+        url: asked, without the token.
+        notes: what is no fault and worth knowing.
+    """
+
+    connector_id: str
+    codes: tuple[str, ...]
+    zone: str
+    window: Window
+    url: str | None = None
+    row_count: int = 0
+    checks: list[Check] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether nothing was wrong."""
+        return all(check.code is None for check in self.checks)
+
+    def passed(self, name: str, said: str) -> None:
+        """Note that something is right."""
+        self.checks.append(Check(name, None, said))
+
+    def failed(self, name: str, code: str, said: str) -> None:
+        """Note that something is wrong."""
+        self.checks.append(Check(name, code, said))
+
+
+def question_of(
+    workspace: Workspace,
+    config: ConnectorConfig,
+    codes: Sequence[str] = (),
+    timezone: str | None = None,
+    window: Window | None = None,
+) -> Trial:
+    """Decide what a trial asks: codes and zone of the links, and the last three days, unless given.
+
+    Raises:
+        ConfigError: E_NOTHING_TO_ASK, there is no code, or the zone is not clear; space files are
+            wrong.
+        ContractError: no whole hour lies in the window.
+    """
+    spaces = workspace.spaces()
+    for space in spaces:
+        linked = sorted({li.ext_ref_code for li in space.file.links if li.connector == config.id})
+        if linked and not codes:
+            codes, timezone = linked[:_MOST_CODES], timezone or space.file.site.timezone
+    zones = {space.file.site.timezone for space in spaces}
+    if timezone is None and len(zones) == 1:
+        timezone = zones.pop()
+    if not codes or timezone is None:
+        lacks = "no code is linked to it" if not codes else "the sites have several time zones"
+        raise ConfigError(
+            f"Testing connector {config.id!r} needs a code and a time zone to ask for, and {lacks}."
+            " Nothing was asked. Give --code and --timezone, such as --code 0001 --timezone "
+            "Europe/Madrid.",
+            code="E_NOTHING_TO_ASK",
+        )
+    zone = _zone(timezone)
+    now = hour_start_utc(workspace.clock(), zone)
+    asked = aligned_to_hours(window or Window(now - _USUAL, now), zone)
+    return Trial(config.id, tuple(codes), zone.key, asked)
+
+
+def try_connector(
+    workspace: Workspace, config: ConnectorConfig, trial: Trial, *, is_empty_allowed: bool = False
+) -> Trial:
+    """Ask once and look at the answer; the first thing that stops it is the last check.
+
+    What a feed says is quoted; a token that it repeats is blotted out.
+    """
+    try:
+        token = config.token(workspace.secrets)
+    except ConfigError as error:
+        trial.failed("token", error.code, str(error))
+        return trial
+    _ask(workspace, config, trial, is_empty_allowed=is_empty_allowed)
+    trial.checks = [replace(check, said=token.hide_in(check.said)) for check in trial.checks]
+    trial.notes = [token.hide_in(note) for note in trial.notes]
+    return trial
+
+
+def _ask(
+    workspace: Workspace, config: ConnectorConfig, trial: Trial, *, is_empty_allowed: bool
+) -> None:
+    try:
+        # one attempt: whoever tests wants to know now
+        once = config.model_copy(update={"max_attempts": 1})
+        connector = make_connector(once, workspace.secrets, workspace.clock)
+        answers = connector.fetch(trial.window, trial.codes, ZoneInfo(trial.zone))
+    except KsiError as error:
+        trial.failed(_STEP_OF.get(error.code, "answer"), error.code, str(error))
+        return
+    (answer,) = answers[:1]
+    trial.url = answer.url
+    trial.passed("address", f"{config.url.split('?')[0]} answered 200")
+    trial.passed("token", f"the token of {config.token_env} was accepted")
+    try:
+        parsed = parse_hourly_answer(answer.body, answer.fetch, known_codes=set(trial.codes))
+    except ContractError as error:
+        trial.failed(_STEP_OF.get(error.code, "shape"), error.code, str(error))
+        return
+    trial.row_count = parsed.rows.num_rows + sum(
+        1 for row in parsed.rejected if row.code != "E_UNKNOWN_CODE"
+    )
+    trial.passed("shape", f"a bare list of {trial.row_count} rows")
+    if trial.row_count == 0:
+        _about_empty(trial, is_empty_allowed=is_empty_allowed)
+        return
+    _about_rows(trial, parsed)
+    _note(trial, answer, parsed)
+
+
+def _about_empty(trial: Trial, *, is_empty_allowed: bool) -> None:
+    if is_empty_allowed:
+        trial.notes.append("The list is empty, so no row could be looked at.")
+        return
+    trial.failed(
+        "rows",
+        "E_TEST_EMPTY",
+        "The list is empty, which is a valid answer and shows nothing about rows, hours and codes. "
+        "Name hours with sales with --from and --to, or accept it with --allow-empty.",
+    )
+
+
+def _about_rows(trial: Trial, parsed: ParsedAnswer) -> None:
+    """Judge rows, hours and codes; E_HOUR_INCOMPLETE only follows from another row.
+
+    Rows of codes that were not asked for do no harm, they are kept as unmatched; but where all rows
+    are such, code and feed write the codes differently, like 0001 and 1.
+    """
+    aside = {"E_HOUR_INCOMPLETE", "E_UNKNOWN_CODE"}
+    wrong = [row for row in parsed.rejected if row.code not in aside]
+    counts = Counter(row.code for row in wrong)
+    for name, said in [
+        ("rows", "every row has the contract's fields and types"),
+        ("hours", "every time is the start of a local hour inside the window, once for each code"),
+        ("codes", "rows carry codes that were asked for"),
+    ]:
+        if name == "codes" and parsed.rows.num_rows and not _sent(parsed) & set(trial.codes):
+            trial.failed(
+                name,
+                "E_UNKNOWN_CODE",
+                f"Asked for {', '.join(trial.codes)}, the feed sent rows of "
+                f"{', '.join(sorted(_sent(parsed))[:10])} and none of these. Link the code exactly "
+                "as the feed writes it, leading zeros included.",
+            )
+            continue
+        of_step = [row for row in wrong if _STEP_OF.get(row.code, "rows") == name]
+        for code in dict.fromkeys(row.code for row in of_step):
+            first = next(row for row in of_step if row.code == code)
+            many = f" ({counts[code]} rows of {trial.row_count})" if counts[code] > 1 else ""
+            trial.failed(name, code, f"{first.message}{many}")
+        if not of_step:
+            trial.passed(name, said)
+
+
+def _note(trial: Trial, answer: Answer, parsed: ParsedAnswer) -> None:
+    sent = _sent(parsed)
+    silent = [code for code in answer.codes if code not in sent]
+    if silent:
+        trial.notes.append(f"No usable row for {', '.join(silent)}.")
+    others = sorted(sent - set(answer.codes))
+    if others:
+        trial.notes.append(f"Rows of codes that were not asked for: {', '.join(others[:10])}.")
+    if parsed.extra_fields:
+        names = ", ".join(parsed.extra_fields)
+        trial.notes.append(f"Fields outside the contract are kept and not read: {names}.")
+
+
+def _sent(parsed: ParsedAnswer) -> set[str]:
+    return set(parsed.rows["ext_ref_code"].to_pylist())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"{name!r} is no time zone. Nothing was asked. Write it like Europe/Madrid.",
+            code="E_NOTHING_TO_ASK",
+        ) from error
