@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ksi_pipeline import __version__
+from ksi_pipeline.cli import connector_files  # noqa: F401, adds its verbs to `connector`
 from ksi_pipeline.cli.connector import connector
 from ksi_pipeline.cli.demo import demo
 from ksi_pipeline.cli.events import events
@@ -28,7 +29,7 @@ app.command()(marts)
 app.command()(sandbox)
 app.add_typer(space, name="space", help="The physical space: check a space file.")
 app.add_typer(video, name="video", help="Camera chunks to anonymous tracklets.")
-app.add_typer(connector, name="connector", help="Ticket sources: test, activate, list.")
+app.add_typer(connector, name="connector", help="Ticket sources, from draft to schedule.")
 app.add_typer(tickets, name="tickets", help="Tickets from a connector, by hand.")
 
 

@@ -152,21 +152,27 @@ def load_space(path: FilePath) -> Space:
             "docs/reference/space-model.md shows a complete example.",
             code="E_SPACE_YAML",
         ) from error
-    data, lines = read_yaml(text, path.name)
+    return parse_space(text, path.name)
+
+
+def parse_space(text: str, name: str) -> Space:
+    """Check the text of a space file; see load_space. Errors name it `name`."""
+    data, lines = read_yaml(text, name)
     if not isinstance(data, dict):
         raise ConfigError(
-            f"{path.name} line 1: a space file is a mapping that begins with 'schema: 1'. "
+            f"{name} line 1: a space file is a mapping that begins with 'schema: 1'. "
             "docs/reference/space-model.md shows a complete example.",
             code="E_SPACE",
         )
     try:
         file = SpaceFile.model_validate(data)
     except ValidationError as error:
-        raise _refused(path.name, _parse_findings(error), data, lines) from error
+        raise _refused(name, _parse_findings(error), data, lines) from error
     wrong = list(findings(file))
     if wrong:
-        raise _refused(path.name, wrong, data, lines)
-    return Space(path.name, hashlib.sha256(content).hexdigest()[:12], file, content)
+        raise _refused(name, wrong, data, lines)
+    content = text.encode()
+    return Space(name, hashlib.sha256(content).hexdigest()[:12], file, content)
 
 
 def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:
