@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from ksi_pipeline import __version__
-from ksi_pipeline.cli import connector_files  # noqa: F401, adds its verbs to `connector`
+
+# the two add their verbs to `connector`
+from ksi_pipeline.cli import connector_certify, connector_files  # noqa: F401
 from ksi_pipeline.cli.connector import connector
 from ksi_pipeline.cli.demo import demo
 from ksi_pipeline.cli.events import events
