@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events bench-video clean
+.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ bench-events: $(VENV)/.dev  ## how fast counting is, beside shapely and a bare s
 
 bench-video: $(VENV)/.dev .bench/peers/.done  ## how fast and good tracklets are, beside ultralytics and trackers
 	$(BIN)/python benchmarks/video.py
+
+bench-tickets: $(VENV)/.dev  ## how fast a backfill over HTTP is, beside a requests loop
+	$(BIN)/python benchmarks/tickets.py
 
 clean:  ## remove what make and the demo made, but no data
 	rm -rf $(VENV) .bench demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

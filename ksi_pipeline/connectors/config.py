@@ -42,6 +42,7 @@ class ConnectorConfig(BaseModel):
         allow_http: permits http://, on which the token travels readable.
         allow_private: permits an address of this machine or of the network it stands in.
         longest_window_days: of one request.
+        parallel_requests: asked at once, where a span takes several requests.
         owner: who is told when it fails.
     """
 
@@ -60,6 +61,7 @@ class ConnectorConfig(BaseModel):
     read_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     max_attempts: int = Field(default=4, ge=1, le=20)
     longest_window_days: int = Field(default=7, ge=1, le=366)
+    parallel_requests: int = Field(default=4, ge=1, le=32)
     owner: str | None = None
 
     @field_validator("url")

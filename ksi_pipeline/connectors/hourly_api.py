@@ -64,13 +64,17 @@ class HourlyApi:
     def _requests(
         self, window: Window, codes: Sequence[str], zone: ZoneInfo
     ) -> Iterator[tuple[tuple[str, ...], str]]:
+        bare = len(request_url(self.url, window, (), zone))
         batch: list[str] = []
+        length = bare
         for code in codes:
-            if batch and len(request_url(self.url, window, [*batch, code], zone)) > LONGEST_URL:
+            more = len(_code_written(code))
+            if batch and length + more > LONGEST_URL:
                 yield tuple(batch), request_url(self.url, window, batch, zone)
-                batch = []
+                batch, length = [], bare
             batch.append(code)
-            if len(request_url(self.url, window, batch, zone)) > LONGEST_URL:
+            length += more
+            if length > LONGEST_URL:
                 raise ConfigError(
                     f"Connector {self.connector_id!r}: the request for the one code {code[:40]!r} "
                     f"is longer than {LONGEST_URL} characters; nothing was asked. Shorten the url "
@@ -83,12 +87,9 @@ class HourlyApi:
 
 def request_url(url: str, window: Window, codes: Sequence[str], zone: ZoneInfo) -> str:
     """Write a request byte for byte as the contract's example."""
-    query = [
-        f"fromTime={_written(window.start, zone)}",
-        f"toTime={_written(window.end - _SECOND, zone)}",
-        *(f"ext_ref_codes={quote(code, safe='')}" for code in codes),
-    ]
-    return f"{url}{'&' if '?' in url else '?'}{'&'.join(query)}"
+    begin, end = _written(window.start, zone), _written(window.end - _SECOND, zone)
+    asked = "".join(map(_code_written, codes))
+    return f"{url}{'&' if '?' in url else '?'}fromTime={begin}&toTime={end}{asked}"
 
 
 def hourly_windows(window: Window, zone: ZoneInfo, longest: timedelta) -> list[Window]:
@@ -119,6 +120,10 @@ def hourly_windows(window: Window, zone: ZoneInfo, longest: timedelta) -> list[W
         pieces.append(Window(start, end))
         start = end
     return pieces
+
+
+def _code_written(code: str) -> str:
+    return f"&ext_ref_codes={quote(code, safe='')}"
 
 
 def _written(instant: datetime, zone: ZoneInfo) -> str:

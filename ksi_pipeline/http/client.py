@@ -167,6 +167,10 @@ class HttpClient:
                 code="E_FEED_RESTS",
             )
         attempt = 1
+        pause_s = self._hosts.pause_of(host)
+        if pause_s:
+            self._on_wait(f"{pause_s:.0f} s, as {host} asked another request to")
+            self._sleep(pause_s)
         while True:
             outcome = self._attempt(url, token)
             if isinstance(outcome, HttpReply):
@@ -175,6 +179,8 @@ class HttpClient:
             if outcome.kind is not FeedUnavailable or attempt >= limits.max_attempts:
                 break
             wait_s = self._wait_s(attempt, outcome.wait_s)
+            if outcome.wait_s is not None:
+                self._hosts.asked_to_wait(host, wait_s)
             _LOG.info(
                 "%s: attempt %d of %d %s; next in %.1f s",
                 *(asker, attempt, limits.max_attempts, outcome.what, wait_s),

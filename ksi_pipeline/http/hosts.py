@@ -1,4 +1,6 @@
-"""What the requests of one run know of the hosts they go to: a circuit breaker for each host.
+"""What the requests of one run know of the hosts they go to: who is down, and who asked to wait.
+
+A host that asks one request to wait (Retry-After) asks all of them: until then no new one is begun.
 
 A host that is down costs every connector that lives on it all its attempts and time-outs. Once
 several connectors, one after the other, gave up on a host without it answering anybody, the host
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Host:
-    """Who gave up since the host last answered, and until when nobody asks."""
+    """Who gave up since the host last answered, until when nobody asks, and when to begin again."""
 
     gave_up: set[str] = field(default_factory=set)
     rests_until: float | None = None
@@ -44,6 +46,7 @@ class Hosts:
         self._rest_s = rest_s
         self._now = now
         self._hosts: dict[str, _Host] = {}
+        self._pauses: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def rest_of(self, host: str) -> float:
@@ -61,6 +64,17 @@ class Hosts:
                 return rest_s
             known.rests_until = self._now() + self._rest_s
             return 0.0
+
+    def pause_of(self, host: str) -> float:
+        """Give how long a host asked for no new requests, in seconds; mostly 0."""
+        with self._lock:
+            return max(0.0, self._pauses.get(host, 0.0) - self._now())
+
+    def asked_to_wait(self, host: str, wait_s: float) -> None:
+        """Note that a host asked for a pause."""
+        with self._lock:
+            until = self._now() + wait_s
+            self._pauses[host] = max(until, self._pauses.get(host, until))
 
     def gave_up(self, host: str, asker: str) -> None:
         """Note that a request was given up because nobody answered for the host."""

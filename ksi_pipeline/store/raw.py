@@ -42,7 +42,8 @@ def keep_raw(store: Store, answer: RawAnswer, final_after: timedelta) -> bool:
     folder = store.home.raw_tickets / answer.connector_id / f"{answer.window.start:%Y-%m-%d}"
     path = folder / f"{answer.sha256}.json.gz"
     if not path.exists():
-        content = gzip.compress(answer.body, mtime=0)
+        # the default, 9, takes six times as long for 6 % less (700 kB of rows)
+        content = gzip.compress(answer.body, compresslevel=6, mtime=0)
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
     question = {
         "connector_id": answer.connector_id,

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -275,6 +277,42 @@ def test_no_verb_shows_the_token(home, fault, caplog):
     assert SECRET not in said + caplog.text
     held = b"".join(p.read_bytes() for p in home.rglob("*") if p.is_file())
     assert SECRET.encode() not in held
+
+
+DAYS = Window(
+    parse_instant("2026-03-02T00:00:00+01:00"), parse_instant("2026-03-12T00:00:00+01:00")
+)
+
+
+def test_a_long_span_is_asked_by_several_requests_at_once_and_kept_as_one_by_one(home):
+    kept = {}
+    for parallel in (1, 5):
+        # five requests wait for each other, so nothing is answered unless they come together
+        together = threading.Barrier(parallel, timeout=20)
+        meets = Fault(body=lambda body, met=together: met.wait() >= 0 and body, times=10)
+        with PosApi(ROWS, token=SECRET, faults=[meets]) as api:
+            more = f"parallel_requests: {parallel}, longest_window_days: 1"
+            describe(home, api.url, f"absent_means: zero, active: true, {more}")
+            assert pull_answers(workspace(home), DAYS).answer_count == 10
+        fetches = workspace(home).store.ledger.rows(select(FETCHES).order_by(FETCHES.c.fetch_id))
+        kept[parallel] = [(f["from_utc"], f["to_utc"], f["raw_sha256"]) for f in fetches]
+        (home / "ledger.sqlite").unlink()
+    assert kept[1] == kept[5] == sorted(kept[1])
+
+
+def test_a_span_that_fails_in_the_middle_keeps_what_came_before_and_refuses_the_rest(home):
+    with PosApi(ROWS, token=SECRET) as api:
+        more = "parallel_requests: 4, longest_window_days: 1, max_attempts: 1"
+        describe(home, api.url, f"absent_means: zero, active: true, {more}")
+        api.script(Fault(), Fault(), Fault(status=500, times=99))
+        report = pull_answers(workspace(home), DAYS)
+    assert report.failed["pos"].startswith("E_FEED_UNAVAILABLE")
+    assert report.answer_count <= 2
+    refused = workspace(home).store.read("coverage").to_pylist()
+    begins = DAYS.start + report.answer_count * timedelta(days=1)
+    assert {row["status"] for row in refused} == {"refused"}
+    assert min(row["from_utc"] for row in refused) == begins
+    assert max(row["to_utc"] for row in refused) == DAYS.end
 
 
 def test_show_gives_settings_state_and_links(home):

@@ -375,6 +375,20 @@ def test_after_a_rest_only_one_request_tries_the_host():
     assert hosts.rest_of("another") == 0
 
 
+def test_a_host_that_asks_one_request_to_wait_makes_the_next_one_wait_too():
+    waits: list[float] = []
+    clock = [0.0]
+    hosts = Hosts(now=lambda: clock[0])
+    busy = Fault(status=429, headers={"Retry-After": "7"})
+    with PosApi(ROWS, token=SECRET, faults=[busy]) as api:
+        ask(api, client(waits, hosts=hosts))
+        clock[0] = 2.0
+        ask(api, client(waits, hosts=hosts))
+        clock[0] = 7.0
+        ask(api, client(waits, hosts=hosts))
+    assert waits == [7.0, 5.0]
+
+
 def raw_reply(reply: bytes, http: HttpClient, drip_s: float = 0.0):
     """Ask a socket that sends these bytes and closes; one by one when it drips."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -1,17 +1,19 @@
 """Asking the ticket feeds, and keeping their answers as they were sent."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ksi_pipeline.connectors.base import Answer
+from ksi_pipeline.connectors.base import Answer, Connector
 from ksi_pipeline.connectors.config import ConnectorConfig, connector_named, load_connectors
 from ksi_pipeline.connectors.hourly_api import hourly_windows
+from ksi_pipeline.connectors.in_order import answered_in_order
 from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.feed_coverage import refused_coverage
-from ksi_pipeline.core.json_list import read_list
+from ksi_pipeline.core.json_list import require_list
 from ksi_pipeline.core.time import Window, hour_start_utc
 from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
 from ksi_pipeline.defs.steps.coverage import add_coverage
@@ -103,29 +105,27 @@ def _pull_site(
     asked = _over(window, workspace.clock(), zone)
     if asked is None:
         return True
-    for part in hourly_windows(asked, zone, timedelta(days=config.longest_window_days)):
-        codes = _codes(space, config.id, part)
-        if not codes:
-            continue
-        share = (part.start - asked.start) / (asked.end - asked.start)
-        workspace.progress(f"tickets {config.id} {part.start:%Y-%m-%d}", share)
-        try:
-            require_asked(workspace, config)
-            connector = make_connector(
-                config,
-                workspace.secrets,
-                workspace.clock,
-                hosts=hosts,
-                on_wait=_teller(workspace, share),
-            )
-            answers = connector.fetch(part, codes, zone)
-        except KsiError as error:
-            if is_alone and isinstance(error, ConfigError):
-                raise
-            report.failed[config.id] = f"{error.code}: {error}"
-            _cover_refused(workspace, space, config.id, codes, Window(part.start, asked.end), error)
+    questions = [
+        (part, codes)
+        for part in hourly_windows(asked, zone, timedelta(days=config.longest_window_days))
+        if (codes := _codes(space, config.id, part))
+    ]
+    if questions:
+        workspace.progress(f"tickets {config.id} {asked.start:%Y-%m-%d}", 0.0)
+    asking = _Asking(workspace, config, zone, hosts)
+    for (part, codes), outcome in answered_in_order(
+        asking.ask, questions, config.parallel_requests
+    ):
+        if isinstance(outcome, KsiError):
+            if is_alone and isinstance(outcome, ConfigError):
+                raise outcome
+            report.failed[config.id] = f"{outcome.code}: {outcome}"
+            rest = Window(part.start, asked.end)
+            _cover_refused(workspace, space, config.id, codes, rest, outcome)
             return False
-        for answer in answers:
+        asking.share = (part.end - asked.start) / (asked.end - asked.start)
+        workspace.progress(f"tickets {config.id} {part.start:%Y-%m-%d}", asking.share)
+        for answer in outcome:
             report.answer_count += 1
             _note_if_no_list(report, answer)
             report.new_count += keep_raw(
@@ -134,17 +134,47 @@ def _pull_site(
     return True
 
 
-def _teller(workspace: Workspace, share: float) -> Callable[[str], None]:
-    def tell(what: str) -> None:
-        workspace.progress(f"waiting {what}", share)
+class _Asking:
+    """Asks one connector from several threads; each thread keeps its own connection.
 
-    return tell
+    Attributes:
+        share: of the span, done so far.
+    """
+
+    def __init__(
+        self, workspace: Workspace, config: ConnectorConfig, zone: ZoneInfo, hosts: Hosts
+    ) -> None:
+        self.share = 0.0
+        self._workspace, self._config, self._zone, self._hosts = workspace, config, zone, hosts
+        self._of_thread = threading.local()
+
+    def ask(self, question: tuple[Window, tuple[str, ...]]) -> list[Answer] | KsiError:
+        """Give the answers to one window, or why there is none."""
+        window, codes = question
+        try:
+            require_asked(self._workspace, self._config)
+            return self._connector().fetch(window, codes, self._zone)
+        except KsiError as error:
+            return error
+
+    def _connector(self) -> Connector:
+        known: Connector | None = getattr(self._of_thread, "connector", None)
+        if known is None:
+            known = make_connector(
+                self._config,
+                self._workspace.secrets,
+                self._workspace.clock,
+                hosts=self._hosts,
+                on_wait=lambda what: self._workspace.progress(f"waiting {what}", self.share),
+            )
+            self._of_thread.connector = known
+        return known
 
 
 def _note_if_no_list(report: PullReport, answer: Answer) -> None:
     """Say each time that an answer holds no rows; read are only the answers that are new."""
     try:
-        read_list(answer.body, answer.fetch.label)
+        require_list(answer.body, answer.fetch.label)
     except ContractError as error:
         report.failed.setdefault(answer.connector_id, f"{error.code}: {error}")
 
