@@ -175,8 +175,8 @@ class Prober:
         together = {key for key in together if key[0] in self.codes[:3]}
         if together != alone:
             raise _Wrong(f"{len(together)} rows together, {len(alone)} rows asked one by one")
-        if not alone:
-            raise _NotAsked("no code has a row in the window")
+        if len({key[0] for key in alone}) < 2:
+            raise _NotAsked("fewer than two codes have rows in the window")
         return f"{len(self.codes)} codes at once give the rows of each one alone"
 
     def _inclusive_end(self) -> str:
@@ -209,6 +209,8 @@ class Prober:
         answer = self._asked_for(window, self.codes)
         _refuse_rows(answer, lambda code: code != "E_UNKNOWN_CODE")
         hours = (window.end - window.start) // HOUR
+        if not _count(answer):
+            raise _NotAsked(f"{day.date()}, {hours} hours: answered, and no row to look at")
         return f"{day.date()}, {hours} hours: {_count(answer)} rows, none wrong"
 
     def _empty_list(self) -> str:

@@ -27,6 +27,7 @@ ROWS = [
     {"time": f"2025-10-26T02:00:00+0{offset}:00", "ext_ref_code": "0001", "num_tickets": 1}
     for offset in (2, 1)
 ]
+ROWS.append({"time": "2025-03-30T03:00:00+02:00", "ext_ref_code": "0001", "num_tickets": 1})
 
 
 class Till(PosApi):
@@ -180,6 +181,12 @@ def test_with_one_code_and_no_rows_what_cannot_be_seen_is_skipped_and_no_pass():
     skipped = {name for name, finding in found.items() if finding.verdict == "skipped"}
     assert failed(found) == set()
     assert {"rows", "hours", "duplicate_hour", "repeated_keys", "inclusive_end"} <= skipped
+    assert {"spring_day", "autumn_day"} <= skipped
+
+
+def test_keys_repeated_for_a_code_without_rows_show_nothing():
+    with PosApi(ROWS, token=SECRET) as api:
+        assert findings(api, codes=("0001", "0009"))["repeated_keys"].verdict == "skipped"
 
 
 def certify(*arguments: str):
