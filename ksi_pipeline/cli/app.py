@@ -32,7 +32,7 @@ app.command()(sandbox)
 app.add_typer(space, name="space", help="The physical space: check a space file.")
 app.add_typer(video, name="video", help="Camera chunks to anonymous tracklets.")
 app.add_typer(connector, name="connector", help="Ticket sources, from draft to schedule.")
-app.add_typer(tickets, name="tickets", help="Tickets from a connector, by hand.")
+app.add_typer(tickets, name="tickets", help="Tickets from a connector or a file, by hand.")
 
 
 def _version(asked: bool) -> None:

@@ -17,6 +17,7 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.run import require_home
+from ksi_pipeline.cli.ticket_load import load
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
@@ -25,11 +26,7 @@ from ksi_pipeline.settings import load_settings
 from ksi_pipeline.store.lock import only_run
 
 tickets = typer.Typer(no_args_is_help=True)
-
-
-@tickets.callback()
-def _group() -> None:
-    """Keep `pull` a verb of its own while it is the only one."""
+tickets.command()(load)
 
 
 @tickets.command()

@@ -15,6 +15,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ksi_pipeline.connectors.ticket_files.config import (
+    TicketFilesConfig,
+    file_connectors,
+    without_ticket_files,
+)
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.core.secret import Token
@@ -162,7 +167,7 @@ def load_connectors(path: Path) -> tuple[ConnectorConfig, ...]:
 
 def parse_connectors(text: str, path: Path) -> tuple[ConnectorConfig, ...]:
     """Read the text of a connectors.yaml; see load_connectors. Errors name `path`."""
-    raw = _read_yaml(text, path)
+    raw = without_ticket_files(_read_yaml(text, path))
     try:
         connectors = tuple(_ConnectorsFile.model_validate(raw).connectors or ())
     except ValidationError as error:
@@ -201,6 +206,18 @@ def connector_named(configs: Sequence[ConnectorConfig], name: str, path: Path) -
         "connector; docs/how-to/connect-a-till.md says how.",
         code="E_UNKNOWN_CONNECTOR",
     )
+
+
+def load_file_connectors(path: Path) -> tuple[TicketFilesConfig, ...]:
+    """Read the connectors of kind `ticket_files`; a missing file means that there are none.
+
+    Raises:
+        ConfigError: as load_connectors.
+    """
+    if not path.exists():
+        return ()
+    raw = _read_yaml(_read_text(path), path)
+    return file_connectors(path, raw, {config.id for config in load_connectors(path)})
 
 
 def _read_text(path: Path) -> str:

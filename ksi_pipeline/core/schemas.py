@@ -116,7 +116,51 @@ TICKET_HOURS = _schema(
     tax_included_=_BOOL,
     fetched_at_utc=UTC_US,
     raw_sha256=_STR,
-    # position in the answer, from 0; -1 for a zero derived from absence under absent_means: zero
+    # position in the answer, from 0; -1 for a zero derived from absence under absent_means: zero;
+    # of a file drop, position among the hours that the file changed
+    row_number=_INT,
+)
+
+# Every revision of a ticket of a file drop; current is the one with the latest fetched_at_utc.
+TICKETS = _schema(
+    connector_id=_STR,
+    ext_ref_code=_STR,
+    ticket_id=_STR,
+    at_utc=UTC_US,
+    # start of the site's local hour
+    hour_start_utc=UTC_US,
+    utc_offset_s=_INT,
+    kind=_STR,
+    currency_=_STR,
+    tax_included_=_BOOL,
+    net_=MONEY,
+    gross_=MONEY,
+    tax_=MONEY,
+    # gift cards sold, which are no sales and not in net
+    gift_card_=MONEY,
+    units_=_INT,
+    line_count=_INT,
+    till_=_STR,
+    channel_=_STR,
+    fetched_at_utc=UTC_US,
+    raw_sha256=_STR,
+    # position of its first row in the file, from 0
+    row_number=_INT,
+)
+
+# The lines of those revisions; none where the file has tickets only.
+TICKET_LINES = _schema(
+    connector_id=_STR,
+    ext_ref_code=_STR,
+    ticket_id=_STR,
+    line_no_=_INT,
+    sku_=_STR,
+    category_=_STR,
+    quantity_=MONEY,
+    net_=MONEY,
+    is_gift_card=_BOOL,
+    fetched_at_utc=UTC_US,
+    raw_sha256=_STR,
     row_number=_INT,
 )
 
@@ -198,6 +242,8 @@ DATASETS: dict[str, pa.Schema] = {
     "tracklet_staff": TRACKLET_STAFF,
     "zone_staffing": ZONE_STAFFING,
     "ticket_hours": TICKET_HOURS,
+    "tickets": TICKETS,
+    "ticket_lines": TICKET_LINES,
     "site_hours": SITE_HOURS,
     "site_open_spans": SITE_OPEN_SPANS,
     **SPACE_TABLES,

@@ -59,6 +59,7 @@ _SIGNS_OF_CHANGE = (
     ("tracklets", "chunks_decoded"),
     ("tracklets", "deliveries_taken"),
     ("hourly_tickets", "new_answers"),
+    ("ticket_drops", "new_files"),
     ("ticket_hours", "rows_loaded"),
     ("visits", "days_counted"),
     ("published_snapshot", "is_new"),

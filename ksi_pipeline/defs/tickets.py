@@ -7,6 +7,8 @@ from ksi_pipeline.defs.partitions import DAYS, SINGLE_RUN, days_of, window_of
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
+from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
+from ksi_pipeline.defs.steps.ticket_inbox import take_ticket_files
 from ksi_pipeline.defs.workspace import Workspace
 
 
@@ -46,27 +48,71 @@ def hourly_tickets(
     )
 
 
-@dg.asset(group_name="ingest", kinds={"python", "parquet"}, deps=[hourly_tickets, space_model])
+@dg.asset(
+    group_name="ingest",
+    kinds={"python", "csv"},
+    partitions_def=DAYS,
+    backfill_policy=SINGLE_RUN,
+    deps=[space_model],
+    retry_policy=RETRIES,
+)
+def ticket_drops(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> dg.MaterializeResult:
+    """Ticket files exactly as they came, with their hash.
+
+    Whatever the days asked for, each whole new file of an inbox is taken once.
+    """
+    with no_retry_on_permanent_errors(context):
+        found = take_ticket_files(workspace)
+    for name in found.waiting:
+        context.log.info("File %s may still be written; it waits.", name)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": found.file_count,
+            "new_files": found.new_count,
+            "waiting_files": len(found.waiting),
+        }
+    )
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds={"python", "parquet"},
+    deps=[hourly_tickets, ticket_drops, space_model],
+    check_specs=[dg.AssetCheckSpec("every_file_was_read", asset="ticket_hours")],
+)
 def ticket_hours(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> dg.MaterializeResult:
     """Tickets by code and hour, every revision kept.
 
     Grain: one row per revision of a code's hour. Rows that cannot be used are in quarantine with
-    a reason; rows in = loaded + unchanged + quarantined.
+    a reason; rows in = loaded + unchanged + quarantined, and of files + unmatched + skipped.
     """
     with no_retry_on_permanent_errors(context):
         parsed = parse_answers(workspace)
-    for message in parsed.messages:
+        files = parse_ticket_files(workspace)
+    for message in (*parsed.messages, *files.messages, *files.failed.values()):
         context.log.warning(message)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": parsed.total_rows,
-            "rows_in": parsed.rows_in,
-            "rows_loaded": parsed.rows_loaded,
-            "rows_unchanged": parsed.rows_unchanged,
-            "rows_quarantined": parsed.rows_quarantined,
-            "rows_unmatched": parsed.rows_unmatched,
-            "codes": dict(parsed.codes),
-        }
+            "rows_in": parsed.rows_in + files.rows_in,
+            "rows_loaded": parsed.rows_loaded + files.rows_loaded,
+            "rows_unchanged": parsed.rows_unchanged + files.rows_unchanged,
+            "rows_quarantined": parsed.rows_quarantined + files.rows_quarantined,
+            "rows_unmatched": parsed.rows_unmatched + files.rows_unmatched,
+            "rows_skipped": files.rows_skipped,
+            "files_read": files.file_count,
+            "personal_columns": files.personal,
+            "codes": dict(parsed.codes + files.codes),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_file_was_read",
+                passed=not files.failed,
+                metadata=dict(files.failed),
+            )
+        ],
     )

@@ -4,7 +4,10 @@ spaces/<site>.yaml                    the user's space files
 connectors.yaml                       the user's connectors
 chunks/<site>/<camera>/<start>.mp4    video that cameras leave
 deliveries/<site>/<camera>/<start>/   tracklets counted beside the camera, as Parquet
+drops/<connector>/                    ticket files that tills and ERPs leave
+mappings/<name>.yaml                  the user's mappings of ticket files
 raw/tickets/<connector>/<day>/        answers exactly as a feed sent them, gzip
+raw/tickets/<connector>/files/        ticket files exactly as they came, zstd or as packed
 raw/spaces/<site>/<version>.yaml      every version of a space file that was counted with
 lake/<dataset>/...                    immutable Parquet; the ledger says which files count
 ledger.sqlite                         what was seen, done and published
@@ -80,6 +83,16 @@ class DataHome:
     def deliveries(self) -> Path:
         """Inbox of tracklets that were counted beside the camera."""
         return self.root / "deliveries"
+
+    @property
+    def drops(self) -> Path:
+        """Inboxes of ticket files, one folder for each connector."""
+        return self.root / "drops"
+
+    @property
+    def mappings(self) -> Path:
+        """Folder of mappings of ticket files."""
+        return self.root / "mappings"
 
     @property
     def raw_tickets(self) -> Path:

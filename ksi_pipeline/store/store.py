@@ -24,7 +24,15 @@ from ksi_pipeline.store.count_versions import CountedDay, write_counted
 from ksi_pipeline.store.files import WrittenFile, write_parquet
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Ledger, Row
-from ksi_pipeline.store.tables import AFFECTED_HOURS, CHUNKS, FETCHES, FILES, QUARANTINE, STEPS
+from ksi_pipeline.store.tables import (
+    AFFECTED_HOURS,
+    CHUNKS,
+    FETCHES,
+    FILES,
+    QUARANTINE,
+    STEPS,
+    TICKET_FILES,
+)
 
 AffectedHour = tuple[str, str, datetime]
 _NOT_PARSED = dict.fromkeys(
@@ -64,6 +72,8 @@ class Change:
     chunks: list[dict[str, Any]] = field(default_factory=list)
     fetches_parsed: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     fetches_to_parse_again: list[tuple[str, str]] = field(default_factory=list)
+    ticket_files_parsed: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    ticket_files_to_parse_again: list[str] = field(default_factory=list)
     withdrawn_chunks: list[str] = field(default_factory=list)
     steps: dict[str, str] = field(default_factory=dict)
     dropped_steps: list[str] = field(default_factory=list)
@@ -245,6 +255,12 @@ def _write_ledger(connection: Connection, change: Change) -> None:
     for connector_id, site_id in change.fetches_to_parse_again:
         of_feed = (FETCHES.c.connector_id == connector_id) & (FETCHES.c.site_id == site_id)
         connection.execute(update(FETCHES).where(of_feed).values(is_parsed=False, **_NOT_PARSED))
+    for file_id, values in change.ticket_files_parsed:
+        of_file = TICKET_FILES.c.file_id == file_id
+        connection.execute(update(TICKET_FILES).where(of_file).values(is_parsed=True, **values))
+    for connector_id in change.ticket_files_to_parse_again:
+        of_connector = TICKET_FILES.c.connector_id == connector_id
+        connection.execute(update(TICKET_FILES).where(of_connector).values(is_parsed=False))
     for step, inputs_hash in change.steps.items():
         connection.execute(
             upsert(STEPS)

@@ -94,6 +94,31 @@ CONNECTOR_STATES = Table(
     Column("activated_at_utc", BigInteger),
 )
 
+# Ticket files that were dropped or loaded by hand. One row for each time that a file came.
+TICKET_FILES = Table(
+    "ticket_files",
+    METADATA,
+    Column("file_id", Integer, primary_key=True, autoincrement=True),
+    Column("connector_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("raw_sha256", String, nullable=False),
+    Column("raw_path", String, nullable=False),
+    # no two of one connector are the same: of two revisions of a ticket the later holds
+    Column("fetched_at_utc", BigInteger, nullable=False),
+    Column("is_parsed", Boolean, nullable=False, default=False),
+    Column("rows_in", BigInteger),
+    Column("rows_loaded", BigInteger),
+    Column("rows_unchanged", BigInteger),
+    Column("rows_quarantined", BigInteger),
+    Column("rows_unmatched", BigInteger),
+    Column("rows_skipped", BigInteger),
+    # JSON: rows of each code that was linked to nothing
+    Column("unmatched_codes", Text),
+    UniqueConstraint("connector_id", "fetched_at_utc"),
+)
+
 QUARANTINE = Table(
     "quarantine",
     METADATA,

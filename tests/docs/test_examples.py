@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.connectors.config import (
+    ConnectorConfig,
+    load_connectors,
+    load_file_connectors,
+)
+from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
+from ksi_pipeline.connectors.ticket_files.mapping import Columns, Mapping, load_mapping
 from ksi_pipeline.core.ticket_row import KNOWN_FIELDS, read_amounts, read_code, read_time
 from ksi_pipeline.space.load import load_space
 from ksi_pipeline.space.model import (
@@ -100,8 +106,8 @@ def examples(language, first):
 def test_connectors_in_the_docs_can_run(text, tmp_path):
     path = tmp_path / "connectors.yaml"
     path.write_text(text)
-    (connector,) = load_connectors(path)
-    assert connector.require_absent_means() == "missing"
+    (connector,) = (*load_connectors(path), *load_file_connectors(path))
+    assert connector.absent_means == "missing"
 
 
 def test_every_setting_of_a_connector_is_documented():
@@ -121,3 +127,18 @@ def test_feed_rows_in_the_docs_keep_the_contract(text):
 def test_every_field_of_a_feed_row_is_documented():
     text = (REPO / "docs" / "how-to" / "connect-a-till.md").read_text()
     assert [field for field in sorted(KNOWN_FIELDS) if f"`{field}`" not in text] == []
+
+
+def test_the_mapping_in_the_docs_can_be_used(tmp_path):
+    page = REPO / "docs" / "how-to" / "load-ticket-files.md"
+    (shown,) = [block for block in blocks(page, "yaml") if block.startswith("grain:")]
+    path = tmp_path / "till.yaml"
+    path.write_text(shown)
+    assert load_mapping(path).columns.gift_card.otherwise == "no"
+
+
+def test_every_key_of_a_mapping_and_of_its_connector_is_documented():
+    text = (REPO / "docs" / "how-to" / "load-ticket-files.md").read_text()
+    listed = {name for row in rows(text) for name in row[0].replace("`", "").split(", ")}
+    keys = {*TicketFilesConfig.model_fields, *Mapping.model_fields, *Columns.model_fields}
+    assert listed == keys - {"sha256"}

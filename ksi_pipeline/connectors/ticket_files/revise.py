@@ -1,0 +1,284 @@
+"""Revisions of tickets: what a file changes, and the hours that follow from it.
+
+The unit of revision is the whole set of rows of one (connector, ext_ref_code, ticket_id): equal to
+the one that holds, nothing is appended; different, the new set replaces it. A ticket that a later
+file leaves out stays: a till takes a ticket back by sending it as a void.
+
+An hour is rolled up anew where a ticket of it changed, or left it: sale tickets are counted,
+returns are counted beside them, voids, exchanges and gift cards in neither; amounts above 0 are
+gross_sales, those below 0 returns_amount, voids none. Amounts of two currencies or two tax rules
+are not added up: they are null then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from ksi_pipeline.connectors.ticket_files.gather import Drop, Scattered, key_hash
+from ksi_pipeline.core.schemas import TICKET_HOURS, TICKETS
+
+_KEY = ["ext_ref_code", "ticket_id"]
+_HOUR = ["ext_ref_code", "hour_start_utc"]
+_REVISION = ["fetched_at_utc", "raw_sha256"]
+_CONTENT = (
+    "at_utc",
+    "utc_offset_s",
+    "kind",
+    "currency",
+    "tax_included",
+    "net",
+    "gross",
+    "tax",
+    "gift_card",
+    "units",
+    "line_count",
+    "till",
+    "channel",
+)
+_LINE_CONTENT = ("line_no", "sku", "category", "quantity", "net", "is_gift_card")
+_REFUSED = [*_KEY, "hour_start_utc", "row_number", "line_count"]
+_SUMMED = ("net", "gross", "tax", "gift_card", "units")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier files of a connector said: files of the two datasets, oldest first."""
+
+    tickets: Sequence[Path]
+    lines: Sequence[Path]
+
+
+@dataclass(slots=True)
+class Revised:
+    """What is new.
+
+    Attributes:
+        tickets: file with the tickets to add; may be the staged one.
+        lines: file with their lines; may be the staged one.
+        rows_unchanged: rows of tickets that are as they were known.
+        refused: scattered tickets that cannot be joined: key, hour, first row, rows.
+        hours: schema TICKET_HOURS without what is known: every hour that changed, as it is now.
+    """
+
+    tickets: Path
+    lines: Path
+    ticket_count: int
+    line_count: int
+    rows_unchanged: int
+    refused: pl.DataFrame
+    hours: pa.Table
+
+
+def revise(
+    tickets: Path, lines: Path, drop: Drop, scattered: Scattered | None, known: Known, room: Path
+) -> Revised:
+    """Compare the good tickets of a file with what is known, and roll up the hours they touch.
+
+    Args:
+        tickets: staged, schema TICKETS; rows of a scattered ticket are there several times.
+        lines: staged, schema TICKET_LINES.
+        drop: the file; revisions that came after it are ignored.
+        scattered: as gathering found them.
+        known: earlier revisions of the connector.
+        room: folder for new files.
+    """
+    new = pl.scan_parquet(tickets)
+    joined, refused = _gathered(new, scattered)
+    earlier = _earlier(known, drop)
+    drop_keys = refused.select(_KEY)
+    if scattered is not None:
+        again = room / "joined.parquet"
+        apart = new.join(pl.concat([drop_keys, joined.select(_KEY)]).lazy(), on=_KEY, how="anti")
+        _in_order(pl.concat([apart, joined.lazy()])).sink_parquet(again)
+        tickets, new = again, pl.scan_parquet(again)
+    held, unchanged = _compared(new, lines, earlier, known)
+    rows_unchanged = int(unchanged["line_count"].sum() or 0)
+    if unchanged.height:
+        kept = room / "changed.parquet"
+        new.join(unchanged.lazy(), on=_KEY, how="anti").sink_parquet(kept)
+        tickets, new = kept, pl.scan_parquet(kept)
+    gone = pl.concat([drop_keys, unchanged.select(_KEY)])
+    if gone.height:
+        kept = room / "changed_lines.parquet"
+        left = pl.scan_parquet(lines).join(gone.lazy(), on=_KEY, how="anti")
+        left.sink_parquet(kept)
+        lines = kept
+    old = held.join(unchanged, on=_KEY, how="anti")
+    return Revised(
+        tickets=tickets,
+        lines=lines,
+        ticket_count=_height(tickets),
+        line_count=_height(lines),
+        rows_unchanged=rows_unchanged,
+        refused=refused,
+        hours=_hours(new, old, earlier, drop),
+    )
+
+
+def _height(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _in_order(tickets: pl.LazyFrame) -> pl.LazyFrame:
+    return tickets.select(TICKETS.names).sort("row_number")
+
+
+def _gathered(new: pl.LazyFrame, scattered: Scattered | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Join the places of scattered tickets; give also those that are refused, with their rows."""
+    nothing = new.clear().collect()
+    if scattered is None:
+        return nothing, nothing.select(_REFUSED)
+    hashed = new.with_columns(key_hash().alias("_h"))
+    places = hashed.filter(pl.col("_h").is_in(list(scattered.joined))).drop("_h").collect()
+    refused = hashed.filter(pl.col("_h").is_in(list(scattered.refused)))
+    same = [pl.col(n).n_unique() > 1 for n in ("kind", "currency", "tax_included")]
+    first = pl.col("at_utc").arg_min()
+    joined = (
+        places.sort("row_number")
+        .group_by(_KEY, maintain_order=True)
+        .agg(
+            *(
+                pl.col(n).gather(first).first()
+                for n in ("at_utc", "hour_start_utc", "utc_offset_s")
+            ),
+            *(pl.when(pl.col(n).null_count() == 0).then(pl.col(n).sum()).alias(n) for n in _SUMMED),
+            pl.col("line_count").sum(),
+            *(
+                pl.col(n).first()
+                for n in TICKETS.names
+                if n
+                not in (*_KEY, *_SUMMED, "line_count", "at_utc", "hour_start_utc", "utc_offset_s")
+            ),
+            pl.any_horizontal(same).alias("_mixed"),
+        )
+    )
+    mixed = joined.filter("_mixed").select(_REFUSED)
+    sums = (
+        pl.col("hour_start_utc").first(),
+        pl.col("row_number").min(),
+        pl.col("line_count").sum(),
+    )
+    spoilt = refused.group_by(_KEY).agg(*sums).collect()
+    kept = joined.filter(~pl.col("_mixed")).select(TICKETS.names)
+    return kept, pl.concat([spoilt.select(_REFUSED), mixed])
+
+
+def _earlier(known: Known, drop: Drop) -> pl.LazyFrame | None:
+    if not known.tickets:
+        return None
+    came = pl.lit(drop.fetched_at_utc).cast(pl.Datetime("us", "UTC"))
+    return pl.scan_parquet(list(known.tickets)).filter(pl.col("fetched_at_utc") < came)
+
+
+def _latest(revisions: pl.LazyFrame) -> pl.LazyFrame:
+    return revisions.sort(_REVISION).unique(_KEY, keep="last", maintain_order=True)
+
+
+def _compared(
+    new: pl.LazyFrame, lines: Path, earlier: pl.LazyFrame | None, known: Known
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give what is held of the file's tickets, and which of them say nothing new."""
+    nothing = new.clear().collect()
+    if earlier is None:
+        return nothing, nothing.select(*_KEY, "line_count")
+    keys = new.select(_KEY)
+    held = _latest(earlier.join(keys, on=_KEY, how="semi")).collect()
+    if not held.height:
+        return held, nothing.select(*_KEY, "line_count")
+    equal = [pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in _CONTENT]
+    pairs = new.join(held.lazy().select(*_KEY, *_CONTENT), on=_KEY, suffix="_held")
+    same = pairs.filter(pl.all_horizontal(equal)).select(*_KEY, "line_count").collect()
+    own = _line_sums(pl.scan_parquet(lines).join(same.lazy(), on=_KEY, how="semi"))
+    if known.lines:
+        revision = held.lazy().select(*_KEY, *_REVISION)
+        of_held = pl.scan_parquet(list(known.lines)).join(
+            revision, on=[*_KEY, *_REVISION], how="semi"
+        )
+        before = _line_sums(of_held.join(same.lazy(), on=_KEY, how="semi"))
+    else:
+        before = own.clear()
+    other = own.join(before, on=_KEY, how="full", coalesce=True, suffix="_held").filter(
+        pl.col("lines").ne_missing(pl.col("lines_held"))
+    )
+    return held, same.join(other.select(_KEY), on=_KEY, how="anti")
+
+
+def _line_sums(lines: pl.LazyFrame) -> pl.DataFrame:
+    """Give a number for the lines of each ticket, whatever their order."""
+    number = pl.struct(*_LINE_CONTENT).hash(seed=11)
+    return (
+        lines.with_columns(number.alias("lines"))
+        .group_by(_KEY)
+        # wraps around, which is no harm
+        .agg(pl.col("lines").sum(), pl.len().alias("n"))
+        .select(*_KEY, (pl.col("lines") ^ pl.col("n").cast(pl.UInt64)).alias("lines"))
+        .collect()
+    )
+
+
+def _hours(
+    new: pl.LazyFrame, old: pl.DataFrame, earlier: pl.LazyFrame | None, drop: Drop
+) -> pa.Table:
+    """Roll up every hour that a changed ticket is in, or was in."""
+    columns = [
+        *_KEY,
+        "hour_start_utc",
+        "utc_offset_s",
+        "kind",
+        "currency",
+        "tax_included",
+        "net",
+        "units",
+    ]
+    counted = new.select(columns)
+    left = old.select(*_HOUR, "utc_offset_s")
+    touched = pl.concat([counted.select(*_HOUR, "utc_offset_s").unique().collect(), left]).unique(
+        _HOUR
+    )
+    if not touched.height:
+        return TICKET_HOURS.empty_table()
+    if earlier is not None:
+        first, last = touched["hour_start_utc"].min(), touched["hour_start_utc"].max()
+        near = earlier.filter(pl.col("hour_start_utc").is_between(first, last))
+        keys = near.join(touched.lazy(), on=_HOUR, how="semi").select(_KEY).unique()
+        keys = keys.join(new.select(_KEY), on=_KEY, how="anti")
+        current = _latest(earlier.join(keys, on=_KEY, how="semi"))
+        others = current.join(touched.lazy(), on=_HOUR, how="semi")
+        counted = pl.concat([counted, others.select(columns)])
+    hours = _rolled_up(counted)
+    rows = (
+        touched.lazy()
+        .join(hours, on=_HOUR, how="left", suffix="_counted")
+        # everything left this hour: nothing was sold in it
+        .with_columns(pl.col("num_tickets").fill_null(0))
+        .sort(_HOUR)
+        .collect()
+        .with_columns(
+            pl.lit(drop.connector_id).alias("connector_id"),
+            pl.lit(None, pl.String).alias("category"),
+            pl.lit(drop.fetched_at_utc).cast(pl.Datetime("us", "UTC")).alias("fetched_at_utc"),
+            pl.lit(drop.raw_sha256).alias("raw_sha256"),
+        )
+        .with_row_index("row_number")
+    )
+    return rows.select(TICKET_HOURS.names).to_arrow().cast(TICKET_HOURS)
+
+
+def _rolled_up(tickets: pl.LazyFrame) -> pl.LazyFrame:
+    real = tickets.filter(~pl.col("kind").is_in(["void", "gift_card"]))
+    one = (pl.col("currency").n_unique() == 1) & (pl.col("tax_included").n_unique() == 1)
+    is_known = one & (pl.col("net").null_count() == 0)
+    net = pl.col("net")
+    return real.group_by(_HOUR).agg(
+        (pl.col("kind") == "sale").sum().cast(pl.Int64).alias("num_tickets"),
+        (pl.col("kind") == "return").sum().cast(pl.Int64).alias("num_returns"),
+        pl.when(is_known).then(net.filter(net > 0).sum()).alias("gross_sales"),
+        pl.when(is_known).then(-net.filter(net < 0).sum()).alias("returns_amount"),
+        pl.when(is_known).then(net.sum()).alias("net_sales"),
+        pl.when(pl.col("units").null_count() == 0).then(pl.col("units").sum()).alias("units"),
+        pl.when(one).then(pl.col("currency").first()).alias("currency"),
+        pl.when(one).then(pl.col("tax_included").first()).alias("tax_included"),
+    )

@@ -1,0 +1,106 @@
+"""The inboxes of ticket files: which files are whole and new, and keeping their bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ksi_pipeline.connectors.config import load_file_connectors
+from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.store.ticket_files import SeenFile, is_known, keep_ticket_file
+
+_UNFINISHED = {".part", ".tmp", ".partial", ".filepart", ".crdownload", ".done"}
+
+
+@dataclass(slots=True)
+class InboxReport:
+    """What lies in the inboxes.
+
+    Attributes:
+        waiting: files that are not whole yet, as far as one can tell.
+    """
+
+    file_count: int = 0
+    new_count: int = 0
+    waiting: list[str] = field(default_factory=list)
+
+
+def take_ticket_files(workspace: Workspace) -> InboxReport:
+    """Keep every whole new file of the active connectors of kind ticket_files.
+
+    Raises:
+        ConfigError: connectors.yaml is wrong.
+    """
+    report = InboxReport()
+    for config in load_file_connectors(workspace.home.connectors):
+        if config.active:
+            for path, name in _files(workspace.home.drops / config.id, config.pattern):
+                _take(workspace, report, config, path, name)
+    return report
+
+
+def take_by_hand(workspace: Workspace, config: TicketFilesConfig, path: Path) -> bool:
+    """Keep one file, wherever it lies; False where it was taken before, or is being written."""
+    seen = SeenFile.look(path, path.name)
+    if is_known(workspace.store, config.id, seen):
+        return False
+    return keep_ticket_file(workspace.store, config.id, path, seen, workspace.clock())
+
+
+def file_connector(workspace: Workspace, connector_id: str) -> TicketFilesConfig:
+    """Give a connector of kind ticket_files by its id.
+
+    Raises:
+        ConfigError: E_UNKNOWN_CONNECTOR.
+    """
+    configs = load_file_connectors(workspace.home.connectors)
+    for config in configs:
+        if config.id == connector_id:
+            return config
+    known = ", ".join(config.id for config in configs) or "none"
+    raise ConfigError(
+        f"There is no connector {connector_id!r} of kind ticket_files in "
+        f"{workspace.home.connectors} (it has: {known}). Correct the name, or add the connector; "
+        "docs/how-to/load-ticket-files.md says how.",
+        code="E_UNKNOWN_CONNECTOR",
+    )
+
+
+def _take(
+    workspace: Workspace, report: InboxReport, config: TicketFilesConfig, path: Path, name: str
+) -> None:
+    report.file_count += 1
+    seen = SeenFile.look(path, name)
+    if is_known(workspace.store, config.id, seen):
+        return
+    workspace.progress(f"files {config.id} {name}", 0.0)
+    now = workspace.clock()
+    if _is_whole(path, seen, config, now) and keep_ticket_file(
+        workspace.store, config.id, path, seen, now
+    ):
+        report.new_count += 1
+    else:
+        report.waiting.append(f"{config.id}/{name}")
+
+
+def _is_whole(path: Path, seen: SeenFile, config: TicketFilesConfig, now: datetime) -> bool:
+    if path.with_name(f"{path.name}.done").exists():
+        return True
+    return not config.done_marker and now.timestamp() - seen.mtime_ns / 1e9 >= config.stable_s
+
+
+def _files(folder: Path, pattern: str) -> Iterator[tuple[Path, str]]:
+    """Yield the files of an inbox, oldest first: of two that say different, the later holds."""
+    if not folder.is_dir():
+        return
+    found = [
+        path
+        for path in folder.rglob(pattern)
+        if path.is_file()
+        and path.suffix.lower() not in _UNFINISHED
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path)):
+        yield path, path.relative_to(folder).as_posix()

@@ -1,0 +1,161 @@
+"""Tickets that nobody here made give the hours that were worked out from them elsewhere."""
+
+import gzip
+import io
+import json
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from ksi_pipeline.core.time import Window, parse_instant
+
+from .homes import balanced, hours, lines, load, make_home, tickets
+
+pytestmark = pytest.mark.data
+
+STORES = ("367", "406", "343", "361", "381")
+GROCER = (
+    "schema: 1\n"
+    "site: {id: grocer, name: Grocer, timezone: America/New_York, currency: USD}\n"
+    f"units: [{', '.join(f'{{id: u{code}}}' for code in STORES)}]\n"
+    "links:\n"
+    + "".join(f'  - {{connector: till, ext_ref_code: "{c}", unit: u{c}}}\n' for c in STORES)
+)
+GROCER_MAPPING = """\
+grain: line
+columns:
+  ext_ref_code: store_id
+  ticket_id: basket_id
+  at: {column: transaction_timestamp, zone: UTC}
+  net: sales_value
+  quantity: quantity
+  sku: product_id
+  category: {column: department, default: UNKNOWN}
+  currency: {value: USD}
+"""
+BAKERY = """\
+schema: 1
+site: {id: bakery, name: Bakery, timezone: Europe/London, currency: GBP}
+units: [{id: u1}]
+links: [{connector: till, ext_ref_code: BB01, unit: u1}]
+"""
+BAKERY_MAPPING = """\
+grain: line
+skip: {Item: NONE}
+columns:
+  ext_ref_code: {value: BB01}
+  ticket_id: Transaction
+  at: {column: [Date, Time], zone: site}
+  sku: Item
+"""
+
+
+@pytest.fixture(scope="module")
+def grocer(test_data):
+    folder = test_data / "tickets" / "completejourney"
+    sold = pl.read_parquet(folder / "transactions.parquet").filter(
+        pl.col("store_id").is_in([int(code) for code in STORES])
+    )
+    products = pl.read_parquet(folder / "products.parquet").select(
+        pl.col("product_id").cast(pl.Int32), "department", "product_category"
+    )
+    return sold.join(products, on="product_id", how="left", maintain_order="left")
+
+
+def as_csv(frame, separator=","):
+    file = io.BytesIO()
+    frame.drop("product_category", "household_id").write_csv(file, separator=separator)
+    return file.getvalue()
+
+
+def written(feed, window=None):
+    return {
+        (row["ext_ref_code"], parse_instant(row["time"])): row["num_tickets"]
+        for row in feed
+        if window is None or window.contains(parse_instant(row["time"]))
+    }
+
+
+def counted(workspace):
+    return {key: row["num_tickets"] for key, row in hours(workspace).items()}
+
+
+def test_a_year_of_a_real_grocer_is_loaded_to_the_cent(test_data, grocer, tmp_path):
+    expected = test_data / "tickets" / "completejourney" / "expected"
+    workspace = make_home(tmp_path, GROCER_MAPPING, GROCER)
+    report = load(workspace, gzip.compress(as_csv(grocer), 1), "year.csv.gz")
+    assert balanced(report)
+    assert (report.rows_in, report.rows_loaded) == (grocer.height, grocer.height)
+    feed = json.loads((expected / "cj_feed_hourly.json").read_text())
+    assert counted(workspace) == written(feed)
+
+    found = hours(workspace)
+    for row in pl.read_parquet(expected / "cj_hourly.parquet").iter_rows(named=True):
+        hour = found[row["ext_ref_code"], parse_instant(row["time"])]
+        assert (hour["net_sales"], hour["units"]) == (Decimal(row["amount"]), row["units"])
+
+    for name in ("cj_request_spring_forward.json", "cj_request_fall_back.json"):
+        asked = json.loads((expected / name).read_text())
+        start, end = (parse_instant(asked["request"][key]) for key in ("fromTime", "toTime"))
+        window = Window(start, end + timedelta(seconds=1))
+        inside = {
+            key: count
+            for key, count in counted(workspace).items()
+            if window.contains(key[1]) and key[0] in asked["request"]["ext_ref_codes"]
+        }
+        assert inside == written(asked["response"])
+
+    by_category = defaultdict(lambda: [set(), Decimal(0), 0])
+    starts = {(t["ext_ref_code"], t["ticket_id"]): t["hour_start_utc"] for t in tickets(workspace)}
+    for line in lines(workspace):
+        key = (line["ext_ref_code"], starts[line["ext_ref_code"], line["ticket_id"]])
+        one = by_category[(*key, line["category"])]
+        one[0].add(line["ticket_id"])
+        one[1] += line["net"]
+        one[2] += int(line["quantity"])
+    wanted = {
+        (row["ext_ref_code"], parse_instant(row["time"]), row["category"]): (
+            row["num_tickets"],
+            Decimal(row["amount"]),
+            row["units"],
+        )
+        for row in pl.read_parquet(expected / "cj_hourly_by_category.parquet").iter_rows(named=True)
+    }
+    assert {key: (len(v[0]), v[1], v[2]) for key, v in by_category.items()} == wanted
+
+
+def test_odd_encodings_and_a_file_for_each_week_give_the_same_year(test_data, grocer, tmp_path):
+    expected = test_data / "tickets" / "completejourney" / "expected"
+    mapping = 'decimal: ","\n' + GROCER_MAPPING
+    workspace = make_home(tmp_path, mapping, GROCER)
+    commas = grocer.with_columns(
+        pl.col("sales_value").cast(pl.String).str.replace(".", ",", literal=True)
+    )
+    middle = commas["transaction_timestamp"].median()
+    parts = [
+        commas.filter(pl.col("transaction_timestamp") > middle),
+        # overlaps the first: a till that sends again what it sent
+        commas.filter(pl.col("transaction_timestamp") <= middle + timedelta(days=3)),
+    ]
+    load(workspace, as_csv(parts[0], ";").decode().encode("utf-16"), "second.csv")
+    report = load(workspace, as_csv(parts[1], "\t").decode().encode("utf-8-sig"), "first.tsv")
+    assert report.rows_unchanged > 1000
+    assert balanced(report)
+    feed = json.loads((expected / "cj_feed_hourly.json").read_text())
+    assert counted(workspace) == written(feed)
+
+
+def test_half_a_year_of_a_real_bakery_is_counted_as_it_was_elsewhere(test_data, tmp_path):
+    folder = test_data / "tickets" / "bread_basket"
+    workspace = make_home(tmp_path, BAKERY_MAPPING, BAKERY)
+    report = load(workspace, (folder / "BreadBasket_DMS.csv.gz").read_bytes(), "bakery.csv.gz")
+    totals = json.loads((folder / "expected" / "bb_totals.json").read_text())
+    feed = json.loads((folder / "expected" / "bb_feed_hourly.json").read_text())
+    assert (report.tickets, report.rows_skipped) == (totals["tickets"], 786)
+    assert report.rows_loaded == totals["units"]
+    assert counted(workspace) == written(feed)
+    assert {row["net_sales"] for row in hours(workspace).values()} == {None}
+    assert balanced(report)
