@@ -238,10 +238,13 @@ def _write_ledger(connection: Connection, change: Change) -> None:
             ],
         )
     upsert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    for row in change.quarantine:
-        values = {name: getattr(row, name) for name in QuarantineRow.__slots__}
-        values["first_seen_utc"] = to_us(row.first_seen_utc)
-        connection.execute(upsert(QUARANTINE).values(**values).on_conflict_do_nothing())
+    if change.quarantine:
+        rows = [
+            {name: getattr(row, name) for name in QuarantineRow.__slots__}
+            | {"first_seen_utc": to_us(row.first_seen_utc)}
+            for row in change.quarantine
+        ]
+        connection.execute(upsert(QUARANTINE).on_conflict_do_nothing(), rows)
     for chunk_id in change.withdrawn_chunks:
         connection.execute(delete(CHUNKS).where(CHUNKS.c.chunk_id == chunk_id))
     for chunk in change.chunks:

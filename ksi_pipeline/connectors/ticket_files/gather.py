@@ -405,7 +405,7 @@ class Gathering:
         of_run = run[is_bad[run]]
         bad = refused[BAD].to_numpy()
         own = refusal[of_run]
-        for code, count in _counts(bad, own, self._typer, runs["_is_bad"].to_numpy()[of_run]):
+        for code, count in _counts(bad, own, self._typer):
             found.refused_codes[code] += count
         self._show_refused(refused, of_run, own)
         worst = typed.filter(pl.Series(is_bad[run])).with_columns(pl.Series("_run", of_run))
@@ -429,6 +429,9 @@ class Gathering:
         self, refused: pl.DataFrame, of_run: NDArray[np.int64], own: NDArray[np.uint8]
     ) -> None:
         shown = Counter(row.code for row in self.found.refused)
+        codes = {code for code, _ in _counts(refused[BAD].to_numpy(), own, self._typer)}
+        if all(shown[code] >= MOST_SHOWN for code in codes):
+            return
         names = self._mapping.headers()
         # all of one kind, in the worst case: look at no more than can be shown
         first_bad: dict[int, int] = {}
@@ -575,10 +578,7 @@ _TIME_LOST = {"E_BAD_TIME", "E_NAIVE_TIME", "E_TIME_GAP", "E_TIME_FOLD"}
 
 
 def _counts(
-    bad: NDArray[np.uint8],
-    own: NDArray[np.uint8],
-    typer: Typer,
-    run_is_bad: NDArray[np.uint8],
+    bad: NDArray[np.uint8], own: NDArray[np.uint8], typer: Typer
 ) -> Iterable[tuple[str, int]]:
     """Count refused rows by code, as _show_refused names them."""
     for number, count in zip(*np.unique(bad[bad > 0], return_counts=True), strict=True):
@@ -586,7 +586,7 @@ def _counts(
     whole = bad == 0
     for number, count in zip(*np.unique(own[whole & (own > 0)], return_counts=True), strict=True):
         yield _OF_TICKETS[int(number)][0], int(count)
-    rest = int((whole & (own == 0) & (run_is_bad > 0)).sum())
+    rest = int((whole & (own == 0)).sum())
     if rest:
         yield "E_TICKET_INCOMPLETE", rest
 

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -31,6 +32,7 @@ ROW_NUMBER = "_row_number"
 BLOCK_BYTES = 8 << 20
 BATCH_ROWS = 250_000
 SAMPLE_ROWS = 200
+_SAMPLE_BYTES = 1 << 19
 _ENDINGS: dict[str, FileFormat] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -93,13 +95,20 @@ class TicketFile:
         return {name: [] for name in self.header}
 
     def pieces(self) -> Iterator[TextRows]:
-        """Yield the rows, mapped columns only, in the order of the file."""
-        with self._readable():
-            yield from self._pieces(self._mapping.headers())
+        """Yield the rows, mapped columns only, in the order of the file.
+
+        The next piece is read while the caller works on one.
+        """
+        pieces = self._pieces(self._mapping.headers())
+        with self._readable(), ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(next, pieces, None)
+            while (piece := ahead.result()) is not None:
+                ahead = reader.submit(next, pieces, None)
+                yield piece
 
     def _pieces(self, columns: Sequence[str], limit: int | None = None) -> Iterator[TextRows]:
         if self._format == "csv":
-            yield from self._csv(columns)
+            yield from self._csv(columns, BLOCK_BYTES if limit is None else _SAMPLE_BYTES)
         elif self._format == "parquet":
             yield from self._parquet(columns)
         elif self._format == "jsonl":
@@ -136,7 +145,7 @@ class TicketFile:
 
     # CSV
 
-    def _csv(self, columns: Sequence[str]) -> Iterator[TextRows]:
+    def _csv(self, columns: Sequence[str], block_bytes: int) -> Iterator[TextRows]:
         broken: list[BrokenRow] = []
 
         def note(row: Any) -> str:
@@ -151,7 +160,7 @@ class TicketFile:
                 read_options=pa_csv.ReadOptions(
                     column_names=list(self.header),
                     skip_rows=1,
-                    block_size=BLOCK_BYTES,
+                    block_size=block_bytes,
                     encoding=self._encoding(),
                     # numbers of broken rows are known only so
                     use_threads=False,

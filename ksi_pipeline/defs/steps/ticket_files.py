@@ -1,8 +1,9 @@
 """Reading the kept ticket files into tickets, lines, ticket hours, coverage and quarantine."""
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -471,7 +472,7 @@ def _add_coverage(
         if needed.num_rows:
             name = f"answer:{drop.connector_id}/{site_id}/{_name(drop)}"
             workspace.store.replace(change, "coverage", needed, source=name)
-            _touch_spans(change, source, needed, hours)
+            _touch_spans(change, source, needed)
 
 
 def _sold(tickets: Path) -> dict[str, HourStarts]:
@@ -521,29 +522,29 @@ def _needed(workspace: Workspace, drop: Drop, space: Space, new: pa.Table) -> pa
     return pa.concat_tables([new.filter(pa.array(is_free)), contested]).cast(COVERAGE)
 
 
-def _touch_spans(
-    change: Change, source: _Source, covered: pa.Table, hours: list[LocalHour] | None = None
-) -> None:
-    units = _units(source)
-    for row in covered.select(["key", "from_utc", "to_utc"]).to_pylist():
-        if row["key"] not in source.spaces:
+def _touch_spans(change: Change, source: _Source, covered: pa.Table) -> None:
+    """Touch every hour that coverage speaks about."""
+    known = {space.site_id: space for space in source.spaces.values()}
+    for space in known.values():
+        own = {code for code, other in source.spaces.items() if other.site_id == space.site_id}
+        spans = [
+            (row["key"], row["from_utc"], row["to_utc"])
+            for row in covered.select(["key", "from_utc", "to_utc"]).to_pylist()
+            if row["key"] in own
+        ]
+        if not spans:
             continue
-        begin, end = row["from_utc"], row["to_utc"]
-        zone = source.spaces[row["key"]].file.site.zone_info
-        inside = (
-            local_hours(Window(begin, end), zone) if hours is None else _between(hours, begin, end)
-        )
-        for hour in inside:
-            at = to_us(hour.start_utc)
-            change.affected |= {(site, unit, at) for site, unit in units[row["key"]]}
-
-
-def _between(hours: list[LocalHour], begin: datetime, end: datetime) -> Iterator[LocalHour]:
-    low = np.searchsorted([to_us(hour.from_utc) for hour in hours], to_us(begin))
-    for hour in hours[int(low) :]:
-        if hour.from_utc >= end:
-            return
-        yield hour
+        window = Window(min(begin for _, begin, _ in spans), max(end for *_, end in spans))
+        hours = list(local_hours(window, space.file.site.zone_info))
+        firsts = [to_us(hour.from_utc) for hour in hours]
+        starts = [to_us(hour.start_utc) for hour in hours]
+        units = _units(source)
+        for code, begin, end in spans:
+            # a span may begin inside its hour
+            low = max(bisect_right(firsts, to_us(begin)) - 1, 0)
+            inside = starts[low : bisect_left(firsts, to_us(end))]
+            for site, unit in units[code]:
+                change.affected.update((site, unit, at) for at in inside)
 
 
 def _written_at(row: Row) -> datetime:
