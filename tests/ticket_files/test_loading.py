@@ -135,6 +135,16 @@ def test_a_gift_card_is_no_sale_and_no_unit(tmp_path):
     ]
 
 
+def test_a_value_of_the_mapping_stands_in_every_ticket(tmp_path):
+    values = "  kind: {value: return}\n  tax_included: {value: yes}\n  channel: {value: online}\n"
+    workspace = make_home(tmp_path, MAPPING + values)
+    load(workspace, row("1", net="-2"))
+    (ticket,) = tickets(workspace)
+    assert [ticket[name] for name in ("kind", "tax_included", "channel")] == [
+        *("return", True, "online")
+    ]
+
+
 def test_goods_by_weight_are_one_unit_a_line(tmp_path):
     workspace = make_home(tmp_path)
     load(workspace, row("1", qty="0.453") + row("1", qty="3"))
@@ -337,6 +347,8 @@ def test_a_mapping_that_reads_a_person_is_refused(tmp_path):
         (MAPPING.replace("  net: net", "  nett: net"), "nett"),
         (MAPPING.replace("zone: site", "zone: Mars/Base"), "Mars/Base"),
         (MAPPING + "  units: qty\n", "units"),
+        (MAPPING + "  currency: {value: euro}\n", "currency"),
+        (MAPPING + "  tax_included: {value: perhaps}\n", "tax_included"),
         ("encoding: klingon\n" + MAPPING, "klingon"),
         ("- a\n", "grain"),
         ("grain: [", "line"),

@@ -1,6 +1,7 @@
 """Mappings: which column of a file means what. One YAML file each, data/mappings/<name>.yaml."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +26,7 @@ _FLAG_WORDS = {
     **dict.fromkeys(("false", "0", "no", "n"), "false"),
 }
 
+_CURRENCY = re.compile("[A-Z]{3}")
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -186,6 +188,8 @@ class Mapping(BaseModel):
             raise ValueError(f"kind: {', '.join(sorted(meant - set(KINDS)))} is none of {KINDS}")
         for name, source in given.items():
             words = (*source.values.values(), source.otherwise, source.default, source.value)
+            if name == "currency" and not all(map(_CURRENCY.fullmatch, filter(None, words))):
+                raise ValueError("columns.currency: write what is meant as ISO 4217, like EUR")
             if name in FLAGS and {flag(w) for w in words if w} - {"true", "false"}:
                 raise ValueError(f"columns.{name}: write what is meant as yes or no")
             if name != "at" and (source.format or source.zone):

@@ -30,6 +30,7 @@ BAD = "_bad"
 RAW = "raw:"
 _NAIVE = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 _OFFSET = ("%Y-%m-%d %H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M%:z")
+_CONSTANTS = ("kind", "currency", "till", "channel", *FLAGS)
 _LONG = r"^[+-]?\d{1,14}(\.\d{0,4}0*)?$"
 
 
@@ -141,7 +142,10 @@ class Typer:
             )
         for name, source in self._given.items():
             text = pl.col(f"t:{name}")
-            if name in MONEY_FIELDS:
+            if source.value is not None and name in _CONSTANTS:
+                # the mapping was checked; nothing is to be read in each row
+                yield name, _constant(name, source.value)
+            elif name in MONEY_FIELDS:
                 yield name, self._number(name, "E_MONEY_TYPE")
             elif name in ("quantity", "units"):
                 yield name, self._number(name, "E_QUANTITY_TYPE")
@@ -276,6 +280,14 @@ def _spread(text: pl.Series, read: Callable[[pl.Series], list[pl.Series]]) -> li
 
 
 _VALUE = ("E_FIELD_VALUE", "its text is not listed in the mapping")
+
+
+def _constant(name: str, value: str) -> pl.Expr:
+    if name == "kind":
+        return pl.lit(KINDS.index(value), pl.UInt8)
+    if name in FLAGS:
+        return pl.lit(flag(value) == "true")
+    return pl.lit(value or None, pl.String)
 
 
 def _or_null(text: pl.Expr) -> pl.Expr:
