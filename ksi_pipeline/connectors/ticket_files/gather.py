@@ -502,7 +502,9 @@ class Gathering:
         self._good.append(good.select(key_hash().alias("h"))["h"].to_numpy())
         self._tickets.write(self._ticket_table(good))
         if self._mapping.grain == "line":
-            rows = typed if all_good else typed.filter(pl.Series(is_good[run]))
+            needed = {*TICKET_LINES.names, ROW_NUMBER, "_net_line"}
+            rows = typed.select(name for name in typed.columns if name in needed)
+            rows = rows if all_good else rows.filter(pl.Series(is_good[run]))
             self._lines.write(self._line_table(rows))
 
     def _ticket_table(self, runs: pl.DataFrame) -> pa.Table:
