@@ -146,7 +146,7 @@ def test_money_is_exact_to_the_last_of_its_18_digits(tmp_path, amount, exact):
 
 
 @pytest.mark.parametrize(
-    "amount", ["1,5", "n/a", "1.23456", "123456789012345", "NaN", "inf", "1 5"]
+    "amount", ["1,5", "n/a", "1.23456", "1.00000001", "123456789012345", "NaN", "inf", "1 5"]
 )
 def test_what_is_no_amount_is_refused_with_its_cells(tmp_path, amount):
     workspace = make_home(tmp_path)
