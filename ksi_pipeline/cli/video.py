@@ -82,8 +82,10 @@ def ingest(
         )
     if as_json:
         told = {"problems": ingested.problems, "notices": ingested.notices}
+        figures = ingested.summary()
         used = {"name": choice.detector, "model": choice.model, "why": choice.why}
-        print_json({"detector": used, **ingested.summary(), **told})
+        used["recorded_as"] = figures.pop("detector")
+        print_json({"detector": used, **figures, **told})
     else:
         for message in (*ingested.problems, *ingested.notices):
             err.print(message, markup=False)

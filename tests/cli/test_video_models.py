@@ -100,6 +100,7 @@ def test_json_says_which_detector_was_taken(tmp_path, space, monkeypatch):
     told = json.loads(ingest(tmp_path, space, "--detector", "auto", "--json").stdout)
     assert told["detector"]["name"] == "motion"
     assert told["detector"]["why"].startswith("no weights that are known lie in")
+    assert told["detector"]["recorded_as"] == "motion"
 
 
 @pytest.mark.parametrize("detector", ["openvino", "onnx", "ultralytics"])
