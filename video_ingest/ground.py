@@ -16,6 +16,11 @@ from video_ingest.calibrate import Homography
 
 FloatArray = NDArray[np.float64]
 
+# Towards the horizon a pixel holds ever more floor, at last kilometres. Where one holds more than
+# this, whoever stands there could be in any of several units; a camera 3 m high whose pictures are
+# 1000 pixels deep in focal length comes there at 170 m.
+VAGUEST_M_PER_PX = 10.0
+
 
 class Ground(Protocol):
     """Maps foot points to places and back."""
@@ -44,8 +49,15 @@ class Floor:
     homography: Homography
 
     def places(self, feet_px: FloatArray) -> FloatArray:
-        """See `Ground.places`; NaN on and above the horizon."""
-        return self.homography.to_floor(feet_px)
+        """See `Ground.places`; NaN above the horizon, on it, and so close below it that it is vague.
+
+        Vague is where one pixel is more than `VAGUEST_M_PER_PX`.
+        """
+        places = self.homography.to_floor(feet_px)
+        is_on_floor = np.all(np.isfinite(places), axis=1)
+        reach = np.linalg.norm(self.per_pixel(feet_px[is_on_floor]), axis=(1, 2))
+        is_on_floor[is_on_floor] = reach <= VAGUEST_M_PER_PX
+        return np.where(is_on_floor[:, None], places, np.nan)
 
     def pixel(self, place: FloatArray) -> FloatArray:
         """See `Ground.pixel`; NaN behind the camera."""

@@ -85,7 +85,8 @@ class FootPointTracker:
         Args:
             at_us: microseconds since 1970 UTC, later than the step before.
             boxes: shape (n, 5): x1, y1, x2, y2 in pixels, confidence. On a calibrated camera, a
-                box whose foot point is on or above the horizon is left out.
+                box whose foot point is on or above the horizon is left out, and one so close
+                below it that its place is vague (`ground.VAGUEST_M_PER_PX`).
 
         Returns:
             (tracklet_id, sample) in time order for each tracklet. A confirmation gives its earlier

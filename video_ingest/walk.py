@@ -90,12 +90,18 @@ def corrected(motion: Motion, place: FloatArray, noise: FloatArray) -> Motion:
     Args:
         motion: predicted for the instant of the detection.
         place: detected, shape (2,).
-        noise: covariance of the detected place, shape (2, 2).
+        noise: covariance of the detected place, shape (2, 2); its determinant is greater than 0.
     """
     covariance = motion.covariance
-    gain = covariance[:, :2] @ np.linalg.inv(covariance[:2, :2] + noise)
+    gain = covariance[:, :2] @ _inverse(covariance[:2, :2] + noise)
     now = np.array([motion.x, motion.y, motion.speed_x, motion.speed_y])
     return _motion(now + gain @ (place - now[:2]), covariance - gain @ covariance[:2])
+
+
+def _inverse(spread: FloatArray) -> FloatArray:
+    """Of a symmetric matrix, shape (2, 2)."""
+    (a, b), (_, c) = spread.tolist()
+    return np.array([[c, -b], [-b, a]]) / (a * c - b * b)
 
 
 def _motion(values: FloatArray, covariance: FloatArray) -> Motion:

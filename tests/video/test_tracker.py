@@ -224,6 +224,26 @@ def test_a_foot_point_above_the_horizon_is_nobody():
     assert len(track(stands, homography=horizon)[0]) == 10
 
 
+@pytest.mark.parametrize("below_px", [1e-12, 1e-9, 1e-6, 1e-3, 0.1, 5.0])
+def test_a_foot_point_so_close_below_the_horizon_that_its_place_is_vague_is_nobody(below_px):
+    row = FLOOR.matrix[2]
+    horizon_px = -(row[0] * 300 + row[2]) / row[1]
+    noise = np.random.default_rng(0)
+    steps = []
+    for second in range(20):
+        feet = [(noise.uniform(250, 350), horizon_px + below_px) for _ in range(4)]
+        found = [[u - 10, v - noise.choice([8, 40, 100]), u + 10, v, 0.9] for u, v in feet]
+        steps.append((second / 5, np.array(found)))
+    emitted, _, state = track(steps, homography=FLOOR)
+    assert (emitted, state.tracks) == ([], ())
+
+
+def test_somebody_far_away_on_the_floor_is_followed():
+    # a pixel row is 9.3 m of floor
+    far = [(k / 5, boxes(person(300, -360))) for k in range(10)]
+    assert len(track(far, homography=FLOOR)[0]) == 10
+
+
 def test_a_box_cut_off_by_an_occlusion_does_not_move_its_person():
     whole = [(k / 5, boxes(person(300, 300))) for k in range(10)]
     upper_half = [(2.0, boxes([285, 220, 315, 262, 0.6]))]
