@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         "home.",
     )
     sample_hz: float = Field(
-        default=5.0, gt=0, le=60, description="Frames looked at for each second of video."
+        default=5.0, ge=1, le=60, description="Frames looked at for each second of video."
     )
     video_workers: int = Field(
         default=1, ge=1, le=256, description="Cameras worked on at once, each in its own process."

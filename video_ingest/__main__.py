@@ -19,7 +19,7 @@ from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector
 from video_ingest.detectors.auto import choose
-from video_ingest.ingest import ChunkResult, ingest_many, merge_results
+from video_ingest.ingest import ChunkResult, ingest_many, merge_results, require_rate
 from video_ingest.tables import write_outputs
 
 
@@ -113,8 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--detector", choices=DETECTORS, default="motion", help="default: %(default)s")
     add("--model", type=Path, help="weights, for detectors that need them")
     add("--weights", type=Path, help="folder in which auto looks for weights")
-    add("--sample-hz", type=float, default=5.0, help="samples per second; default: %(default)s")
+    add("--sample-hz", type=_rate, default=5.0, help="samples per second, 1 to 60; default: 5")
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        return require_rate(float(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -41,6 +41,10 @@ from video_ingest.tracker_state import TRACKER_VERSION, Sample, TrackerParams, T
 # decoded of it).
 Progress = Callable[[float, float, int], None]
 
+# Below about 0.9 a second no track is confirmed (TrackerParams.unconfirmed_s), so nobody is found;
+# at 1 and above chunks are tested.
+MIN_SAMPLE_HZ, MAX_SAMPLE_HZ = 1.0, 60.0
+
 _BATCH = 8
 
 
@@ -73,6 +77,20 @@ class ChunkResult:
     problem: ChunkUnreadable | None = None
 
 
+def require_rate(sample_hz: float) -> float:
+    """Give back a sampling rate that the tracker can work with.
+
+    Raises:
+        ValueError: it is not from MIN_SAMPLE_HZ to MAX_SAMPLE_HZ.
+    """
+    if not MIN_SAMPLE_HZ <= sample_hz <= MAX_SAMPLE_HZ:
+        raise ValueError(
+            f"sample_hz must be {MIN_SAMPLE_HZ:g} to {MAX_SAMPLE_HZ:g}, not {sample_hz:g}; with "
+            "fewer samples a second nobody can be followed, and a full store would look empty."
+        )
+    return sample_hz
+
+
 def ingest_chunk(
     chunk: Chunk,
     camera: CameraSpec,
@@ -93,7 +111,7 @@ def ingest_chunk(
         camera: with an empty homography, x_m and y_m are null.
         detector: finds people; reused from chunk to chunk.
         state: of the camera's chunk before this one; None for none.
-        sample_hz: samples per second, on a grid of absolute UTC instants.
+        sample_hz: samples per second, 1 to 60, on a grid of absolute UTC instants.
         owned_from_utc: earlier instants belong to another chunk, whatever the state says.
         nominal_s: length the recorder was set to; used where the file does not tell its own.
         params: of the tracker; None for the defaults.
@@ -104,7 +122,9 @@ def ingest_chunk(
             the state is of a later chunk.
         CalibrationError: the homography rows allow no mapping.
         DetectorError: the detector does not fit.
+        ValueError: sample_hz is out of its range.
     """
+    require_rate(sample_hz)
     before, params = state or TrackerState(), params or TrackerParams()
     offset_us = seconds_to_us(camera.clock_offset_s)
     start_us = to_us(chunk.start_utc) - offset_us

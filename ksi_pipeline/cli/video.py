@@ -21,6 +21,7 @@ from ksi_pipeline.defs.steps.video_files import ingest_files
 from ksi_pipeline.settings import load_settings
 from ksi_pipeline.space.load import load_space
 from video_ingest.detectors.auto import choose
+from video_ingest.ingest import require_rate
 
 video = typer.Typer(no_args_is_help=True)
 video.add_typer(models, name="models")
@@ -28,6 +29,13 @@ video.add_typer(models, name="models")
 
 video.command()(calibrate)
 video.command()(score)
+
+
+def _rate(value: float) -> float:
+    try:
+        return require_rate(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @video.command()
@@ -51,7 +59,8 @@ def ingest(
         typer.Option(help="Weights: an .xml, .onnx or .pt file, or the folder that has one."),
     ] = None,
     sample_hz: Annotated[
-        float, typer.Option(min=0.1, max=60, help="Frames looked at for each second of video.")
+        float,
+        typer.Option(callback=_rate, help="Frames looked at for each second of video, 1 to 60."),
     ] = 5.0,
     boxes: Annotated[
         bool,

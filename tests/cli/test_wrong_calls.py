@@ -238,3 +238,13 @@ def test_marts_replace_no_file_of_another_kind(tmp_path):
         "--dir", tmp_path, code="E_MARTS_OUT",
     )  # fmt: skip
     assert (tmp_path / "plan.png").read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize("rate", ["0.5", "0.99", "61", "nan"])
+def test_a_rate_at_which_nobody_can_be_followed_is_refused(rate, home, monkeypatch):
+    call = ("video", "ingest", "a.avi", "--camera", "cam-1", "--space", "s", "--out", "o")
+    result = CliRunner().invoke(app, [*call, "--sample-hz", rate])
+    assert result.exit_code == 2
+    assert "must be 1 to 60" in " ".join(result.stderr.replace("│", " ").split())
+    monkeypatch.setenv("KSI_SAMPLE_HZ", rate)
+    assert "KSI_SAMPLE_HZ" in refused("run", "--dir", home, code="E_SETTING")

@@ -358,3 +358,11 @@ def test_boxes_are_written_on_request_and_hold_nothing_of_the_picture(tmp_path, 
     assert pq.read_schema(out / "boxes.parquet").equals(BOXES)
     assert not any(pa.types.is_nested(field.type) for field in BOXES)
     assert not any(pa.types.is_binary(field.type) for field in BOXES)
+
+
+@pytest.mark.parametrize("rate", ["0.5", "inf", "nan"])
+def test_the_host_beside_the_camera_refuses_a_rate_at_which_nobody_can_be_followed(rate, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["a.avi", "--site", "s", "--camera", "c", "--out", "o", "--sample-hz", rate])
+    assert left.value.code == 2
+    assert "must be 1 to 60" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def test_a_job_that_breaks_is_lost_and_the_next_of_its_chain_is_done(job, worker
     lost, done = answers
     assert isinstance(lost, ChunkLost)
     assert lost.code == "E_CHUNK_FAILED"
-    assert "sample_hz must be greater than 0" in str(lost)
+    assert "sample_hz must be 1 to 60" in str(lost)
     assert done.sampled_frames == 15
 
 
