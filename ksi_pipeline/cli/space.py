@@ -49,9 +49,9 @@ def check(
                 code="E_PLOT",
             )
         loaded = load_space(file)
-        check_calibrations(loaded)
+        mismeasured = check_calibrations(loaded)
         drawn = None if plot is None else _draw(file, loaded, plot, points, at)
-    doubts = list(warnings(loaded.file))
+    doubts = [*warnings(loaded.file), *mismeasured]
     content = loaded.file
     summary = {
         "site": loaded.site_id,

@@ -75,6 +75,23 @@ def test_only_the_picture_that_was_asked_for_is_written(calibrate, tmp_path):
     assert cv2.imread(str(tmp_path / "floor.png")).shape[1] == 1280
 
 
+def test_a_point_far_off_is_said_where_it_does_harm(calibrate, tmp_path):
+    calibrate(points=[*POINTS[:4], [80, 60, 2, 2.1], POINTS[5]])
+    space = str(tmp_path / "shop.yaml")
+    named = ("--camera", "cam-1", "--space", space, "--start", "2026-03-02T09:00:00Z")
+    ingest = ("video", "ingest", str(tmp_path / "a.avi"), *named, "--out", str(tmp_path / "out"))
+    for command in (ingest, ("space", "check", space)):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0
+        assert "camera 'cam-1': point 5 of its homography" in " ".join(result.stderr.split())
+
+
+def test_points_that_agree_raise_no_doubt(calibrate, tmp_path):
+    calibrate()
+    result = CliRunner().invoke(app, ["space", "check", str(tmp_path / "shop.yaml")])
+    assert result.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("points", "options", "code"),
     [

@@ -11,6 +11,7 @@ from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.space.load import Space, camera_version
 from ksi_pipeline.space.model import Line, Zone
 from video_ingest.calibrate import fit_homography
+from video_ingest.calibration_check import MAX_RESIDUAL_M, Row
 from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CalibrationError, CameraSpec
 from video_ingest.crop import Watched, crop_for
@@ -26,8 +27,8 @@ class VideoFiles:
     Attributes:
         detector: method and weights, and the part of the picture where it was cropped.
         problems: one message for each file that could not be read.
-        notices: one message for each file that was read in part, and for a camera without
-            homography.
+        notices: one message for each file that was read in part, for a camera without homography,
+            and for one whose points do not agree.
     """
 
     detector: str
@@ -98,6 +99,7 @@ def ingest_files(
         problems=[f"{r.problem.code}: {r.problem}" for r in results if r.problem],
         notices=[
             *([] if spec.homography else [_without_metres(space, camera_id)]),
+            *doubtful_calibration(camera_id, spec.homography),
             *(notice for result in results for notice in _notices(result)),
         ],
     )
@@ -109,6 +111,25 @@ def _without_metres(space: Space, camera_id: str) -> str:
         "tracklets have no place in metres (x_m and y_m are null) and nothing can be counted. "
         "Measure four points on the floor or more; docs/how-to/add-a-camera.md says how."
     )
+
+
+def doubtful_calibration(camera_id: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Say that the points of a homography do not agree, and how to find which.
+
+    Raises:
+        CalibrationError: the points allow no mapping.
+    """
+    if not rows:
+        return
+    residuals_m = fit_homography(rows).residuals_m
+    worst = int(residuals_m.argmax())
+    if residuals_m[worst] > MAX_RESIDUAL_M:
+        yield (
+            f"camera {camera_id!r}: point {worst + 1} of its homography lies "
+            f"{100 * residuals_m[worst]:.0f} cm beside its place, more than "
+            f"{100 * MAX_RESIDUAL_M:.0f} cm, so people can be counted in the wrong zone. Run "
+            "`ksi video calibrate` on one of its videos; it says which point looks wrong."
+        )
 
 
 def _notices(result: ChunkResult) -> Iterator[str]:
@@ -123,21 +144,25 @@ def _notices(result: ChunkResult) -> Iterator[str]:
         )
 
 
-def check_calibrations(space: Space) -> None:
+def check_calibrations(space: Space) -> list[str]:
     """Try the homography of every camera that has one.
+
+    Returns:
+        A sentence for each camera whose points do not agree.
 
     Raises:
         ConfigError: E_CALIBRATION, naming each camera whose points allow no mapping.
     """
-    wrong = []
+    wrong: list[str] = []
+    doubts: list[str] = []
     for camera in space.file.cameras:
         try:
-            if camera.homography:
-                fit_homography(camera.homography)
+            doubts += doubtful_calibration(camera.id, camera.homography)
         except CalibrationError as error:
             wrong.append(f"{space.name}: camera {camera.id!r}: {error}")
     if wrong:
         raise ConfigError("\n".join(wrong), code="E_CALIBRATION")
+    return doubts
 
 
 def watched_by(space: Space, camera_id: str, instant: datetime) -> Watched:
