@@ -1,5 +1,6 @@
 """`ksi video calibrate`: how well a camera's points fit, and a picture to check them by."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +17,13 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
-from ksi_pipeline.defs.steps.video_calibrate import CalibrationReport, check_calibration
+from ksi_pipeline.defs.steps.video_calibrate import (
+    CalibrationReport,
+    check_calibration,
+    draw_calibration,
+)
 from ksi_pipeline.space.load import load_space
+from video_ingest.contract import VideoError
 
 
 def calibrate(
@@ -45,14 +51,22 @@ def calibrate(
         if at is not None:
             noon = datetime.combine(day_option(at), time(12), loaded.file.site.zone_info)
             instant = noon.astimezone(UTC)
+        report = check_calibration(videos, loaded, camera, instant, picture)
+        if not as_json:
+            _show(report)
         if picture is not None:
             progress("reading the video", 0.0)
-        report = check_calibration(videos, loaded, camera, instant, detector, model, picture)
+            try:
+                hidden = draw_calibration(videos, loaded, camera, instant, detector, model, picture)
+            except VideoError:
+                # what is known of the points stands without the picture
+                if as_json:
+                    print_json({**report.as_dict(), "picture": None})
+                raise
+            report = replace(report, hidden_people=hidden)
     if as_json:
         print_json({**report.as_dict(), "picture": None if picture is None else str(picture)})
-        return
-    _show(report)
-    if picture is not None:
+    elif picture is not None:
         out.print(
             f"{picture} shows the floor grid, zones and lines on the empty floor. Whoever stood "
             "still for most of the video, and is no patch of grey, is still in it: look before you "

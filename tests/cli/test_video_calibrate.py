@@ -29,16 +29,18 @@ POINTS = [
 ]
 
 
-@pytest.fixture
-def calibrate(tmp_path):
-    writer = cv2.VideoWriter(
-        str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120)
-    )
-    for number in range(200):
+def write_video(path, seconds=20):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for number in range(10 * seconds):
         frame = np.full((120, 160, 3), 100, dtype=np.uint8)
         frame[40:80, number % 140 : number % 140 + 20] = (20, 40, 220)
         writer.write(frame)
     writer.release()
+
+
+@pytest.fixture
+def calibrate(tmp_path):
+    write_video(tmp_path / "a.avi")
 
     def run(*options, points=POINTS):
         (tmp_path / "shop.yaml").write_text(SPACE.format(points=points))
@@ -90,6 +92,19 @@ def test_points_that_agree_raise_no_doubt(calibrate, tmp_path):
     calibrate()
     result = CliRunner().invoke(app, ["space", "check", str(tmp_path / "shop.yaml")])
     assert result.stderr == ""
+
+
+def test_a_clip_too_short_for_a_picture_still_has_its_points_judged(calibrate, tmp_path):
+    write_video(tmp_path / "a.avi", seconds=5)
+    picture = tmp_path / "floor.png"
+    result = calibrate("--out", picture)
+    assert result.exit_code == 2
+    assert "160, 120" in result.stdout
+    said = " ".join(result.stderr.split())
+    assert said.index("zone 'far' lies outside") < said.index("E_BACKGROUND")
+    told = json.loads(calibrate("--out", picture, "--json").stdout)
+    assert (len(told["points"]), told["picture"]) == (6, None)
+    assert not picture.exists()
 
 
 @pytest.mark.parametrize(

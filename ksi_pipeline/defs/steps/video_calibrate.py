@@ -58,25 +58,21 @@ def check_calibration(
     space: Space,
     camera_id: str,
     instant: datetime,
-    detector: str,
-    model: Path | None,
     picture: Path | None,
 ) -> CalibrationReport:
-    """Fit the homography of a camera and, where a picture is wanted, draw it.
+    """Fit the homography of a camera.
 
     Args:
-        paths: videos of the camera.
+        paths: videos of the camera; the first tells the size of its picture.
         space: the site.
         camera_id: which camera.
         instant: at which the camera's entry, zones and lines hold.
-        detector: hides people who stand in the empty floor; `motion` finds none there.
-        model: weights of the detector.
-        picture: PNG to write; None for none.
+        picture: PNG that will be wanted, only its name is looked at; None for none.
 
     Raises:
         ConfigError: E_UNKNOWN_CAMERA; E_NOT_CALIBRATED, the camera has no points; E_CALIBRATION,
             its points allow no mapping.
-        VideoError: a video is not there, cannot be read or is too short, or nothing can be written.
+        VideoError: a video is not there or cannot be read, or the picture cannot lie there.
     """
     require_files(paths)
     if picture is not None:
@@ -95,11 +91,6 @@ def check_calibration(
         raise ConfigError(f"{space.name}: {error}{_advice(rows)}", code=error.code) from error
     size = picture_size(paths[0])
     shapes = _shapes(space, camera_id, instant)
-    hidden = None
-    if picture is not None:
-        background = median_background(paths, make_detector(detector, model))
-        write_png(picture, draw_overlay(background, camera_id, rows, fitted, shapes))
-        hidden = background.hidden_people
     return CalibrationReport(
         camera_id,
         [
@@ -107,8 +98,42 @@ def check_calibration(
             for (u, v, x, y), residual in zip(rows, fitted.residuals_m, strict=True)
         ],
         [*point_findings(rows, fitted, size), *shape_findings(shapes, fitted, size)],
-        hidden,
+        hidden_people=None,
     )
+
+
+def draw_calibration(
+    paths: Sequence[Path],
+    space: Space,
+    camera_id: str,
+    instant: datetime,
+    detector: str,
+    model: Path | None,
+    picture: Path,
+) -> int:
+    """Draw grid, zones and lines of a camera that `check_calibration` has passed.
+
+    Args:
+        paths: videos of the camera.
+        space: the site.
+        camera_id: which camera.
+        instant: at which the camera's entry, zones and lines hold.
+        detector: hides people who stand in the empty floor; `motion` finds none there.
+        model: weights of the detector.
+        picture: PNG to write.
+
+    Returns:
+        How many people were found standing in the empty floor and painted grey.
+
+    Raises:
+        VideoError: a video cannot be read or is too short, the detector cannot start, or nothing
+            can be written.
+    """
+    rows = camera_spec(space, camera_id, instant).homography
+    background = median_background(paths, make_detector(detector, model))
+    shapes = _shapes(space, camera_id, instant)
+    write_png(picture, draw_overlay(background, camera_id, rows, fit_homography(rows), shapes))
+    return background.hidden_people
 
 
 def _advice(rows: Sequence[tuple[float, float, float, float]]) -> str:
