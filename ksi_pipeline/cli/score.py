@@ -7,10 +7,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ksi_pipeline.cli.console import AsJson, errors_as_messages, instant_option, out, print_json
+from ksi_pipeline.cli.console import (
+    AsJson,
+    err,
+    errors_as_messages,
+    instant_option,
+    out,
+    print_json,
+)
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.video_score import LineScore, VideoScore, ZoneScore, score_folder
 from ksi_pipeline.space.load import load_space
+
+# A truth may end a little before its video; one that tells nothing of so much is placed wrongly.
+_MOST_LEFT_OUT = 0.2
 
 
 def score(
@@ -60,6 +70,16 @@ def score(
             )
             for folder in folders
         ]
+    for each in scores if not frames else ():
+        judged, left_out = each.boxes.samples, each.boxes.samples_left_out
+        if left_out > _MOST_LEFT_OUT * (judged + left_out):
+            err.print("[yellow]check[/yellow] ", end="")
+            err.print(
+                f"{each.folder}: {left_out} of {judged + left_out} frames looked at were not "
+                "judged, because the truth has no frame near them. Most likely --fps or --start "
+                "is not that of the truth, and then the scores mean nothing.",
+                markup=False,
+            )
     if as_json:
         print_json({"scores": [each.as_dict() for each in scores]})
         return

@@ -170,6 +170,14 @@ def test_frames_beyond_the_truth_are_said(truth, ingested):
     assert "2 frames looked at were not judged" in result.stdout
 
 
+def test_a_frame_rate_that_is_not_the_truths_is_doubted(truth, ingested):
+    doubt = "Most likely --fps or --start is not that of the truth"
+    folder = ingested(a=WALK)
+    assert doubt in " ".join(ksi(folder, "--truth", truth, "--fps", 20, "--json").stderr.split())
+    assert ksi(folder, "--truth", truth, "--fps", 10).stderr == ""
+    assert ksi(folder, "--truth", truth, "--fps", 10, "--frames", "1-20").stderr == ""
+
+
 def refused(code, *arguments):
     result = ksi(*arguments)
     assert result.exit_code == 2, result.output
