@@ -98,7 +98,13 @@ class VideoError(Exception):
 
 
 class ChunkUnreadable(VideoError):
-    """A chunk gives no usable frame; its whole span is coverage with status unreadable."""
+    """A chunk gives no usable frame; its whole span is coverage with status unreadable.
+
+    Attributes:
+        why: file and reason alone, for who reads a video for something else than its coverage.
+    """
+
+    why: str = ""
 
 
 class DetectorError(VideoError):

@@ -328,8 +328,10 @@ def _open(path: Path) -> Any:
 
 def unreadable(path: Path, why: str) -> ChunkUnreadable:
     """The error for a file that gives no frame."""
-    return ChunkUnreadable(
+    error = ChunkUnreadable(
         f"Reading chunk {path.name} failed: {why}. Its time is covered as unreadable and the other "
         "chunks go on. Send the file again if the recorder still has it.",
         code="E_CHUNK_UNREADABLE",
     )
+    error.why = f"{path.name}: {why}"
+    return error

@@ -107,6 +107,17 @@ def test_a_clip_too_short_for_a_picture_still_has_its_points_judged(calibrate, t
     assert not picture.exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--out", "floor.png")])
+def test_a_file_that_is_no_video_is_not_said_to_be_covered(calibrate, tmp_path, options):
+    (tmp_path / "a.avi").write_text("no video")
+    result = calibrate(*options)
+    said = " ".join(result.stderr.split())
+    assert result.exit_code == 1
+    assert "E_CHUNK_UNREADABLE" in said
+    assert "a.avi: it is no video" in said
+    assert "covered" not in said
+
+
 @pytest.mark.parametrize(
     ("points", "options", "code"),
     [

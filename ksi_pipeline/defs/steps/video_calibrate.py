@@ -1,6 +1,7 @@
 """How well a camera's homography fits, and the picture to check it by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from video_ingest.background import median_background
 from video_ingest.calibrate import fit_homography
 from video_ingest.calibration_check import Shape, point_findings, shape_findings, swapped
 from video_ingest.chunks import require_files
-from video_ingest.contract import CalibrationError
+from video_ingest.contract import CalibrationError, ChunkUnreadable, VideoError
 from video_ingest.decode import picture_size
 from video_ingest.detectors import make_detector
 from video_ingest.overlay import check_png, draw_overlay, write_png
@@ -89,7 +90,8 @@ def check_calibration(
         fitted = fit_homography(rows)
     except CalibrationError as error:
         raise ConfigError(f"{space.name}: {error}{_advice(rows)}", code=error.code) from error
-    size = picture_size(paths[0])
+    with _of_no_coverage():
+        size = picture_size(paths[0])
     shapes = _shapes(space, camera_id, instant)
     return CalibrationReport(
         camera_id,
@@ -130,10 +132,24 @@ def draw_calibration(
             can be written.
     """
     rows = camera_spec(space, camera_id, instant).homography
-    background = median_background(paths, make_detector(detector, model))
+    with _of_no_coverage():
+        background = median_background(paths, make_detector(detector, model))
     shapes = _shapes(space, camera_id, instant)
     write_png(picture, draw_overlay(background, camera_id, rows, fit_homography(rows), shapes))
     return background.hidden_people
+
+
+@contextmanager
+def _of_no_coverage() -> Iterator[None]:
+    """Say of a video that cannot be read what it means here, where nothing is covered by it."""
+    try:
+        yield
+    except ChunkUnreadable as error:
+        raise VideoError(
+            f"Reading a video of the camera failed: {error.why}. No picture was written. Name "
+            "another video of this camera.",
+            code=error.code,
+        ) from error
 
 
 def _advice(rows: Sequence[tuple[float, float, float, float]]) -> str:
