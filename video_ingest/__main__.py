@@ -17,7 +17,7 @@ import cv2
 from video_ingest.calibrate import fit_homography, make_camera
 from video_ingest.chunks import list_chunks, parse_start, require_files
 from video_ingest.contract import CameraSpec, VideoError
-from video_ingest.detectors import DETECTORS, make_detector
+from video_ingest.detectors import DETECTORS, make_detector, require_use
 from video_ingest.detectors.auto import choose
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results, require_rate
 from video_ingest.tables import write_outputs
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    require_use(arguments.detector, arguments.model)
     start = parse_start(arguments.start) if arguments.start else None
     chunks = list_chunks(arguments.chunks, arguments.site, arguments.camera, start)
     camera = _camera(arguments)

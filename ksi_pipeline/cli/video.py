@@ -20,6 +20,7 @@ from ksi_pipeline.cli.video_models import models
 from ksi_pipeline.defs.steps.video_files import ingest_files
 from ksi_pipeline.settings import load_settings
 from ksi_pipeline.space.load import load_space
+from video_ingest.detectors import require_use
 from video_ingest.detectors.auto import choose
 from video_ingest.ingest import require_rate
 
@@ -73,6 +74,7 @@ def ingest(
 ) -> None:
     """Turn video files into tracklet_points, tracklets and coverage."""
     with errors_as_messages(), progress_bar("video") as progress:
+        require_use(detector, model)
         loaded = load_space(space)
         weights_dir = load_settings().weights if detector == "auto" else None
         choice = choose(detector, model, weights_dir)

@@ -24,6 +24,7 @@ from ksi_pipeline.defs.steps.video_calibrate import (
 )
 from ksi_pipeline.space.load import load_space
 from video_ingest.contract import VideoError
+from video_ingest.detectors import require_use
 
 
 def calibrate(
@@ -46,6 +47,7 @@ def calibrate(
 ) -> None:
     """Print how far each point of a homography is off, in centimetres, and what looks wrong."""
     with errors_as_messages(), progress_bar("calibrate") as progress:
+        require_use(detector, model)
         loaded = load_space(space)
         instant = datetime.now(UTC)
         if at is not None:

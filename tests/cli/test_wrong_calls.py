@@ -248,3 +248,11 @@ def test_a_rate_at_which_nobody_can_be_followed_is_refused(rate, home, monkeypat
     assert "must be 1 to 60" in " ".join(result.stderr.replace("│", " ").split())
     monkeypatch.setenv("KSI_SAMPLE_HZ", rate)
     assert "KSI_SAMPLE_HZ" in refused("run", "--dir", home, code="E_SETTING")
+
+
+@pytest.mark.parametrize("verb", ["ingest", "calibrate"])
+def test_weights_that_motion_would_ignore_are_refused(verb, home, tmp_path):
+    space = home / "spaces" / "shop.yaml"
+    call = ("video", verb, tmp_path / "a.avi", "--camera", "cam-1", "--space", space)
+    out = ("--out", tmp_path / "floor.png", "--model", "yolo.xml")
+    assert "yolo.xml" in refused(*call, *out, code="E_MODEL_UNUSED")

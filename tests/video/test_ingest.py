@@ -366,3 +366,9 @@ def test_the_host_beside_the_camera_refuses_a_rate_at_which_nobody_can_be_follow
         main(["a.avi", "--site", "s", "--camera", "c", "--out", "o", "--sample-hz", rate])
     assert left.value.code == 2
     assert "must be 1 to 60" in capsys.readouterr().err
+
+
+def test_the_host_beside_the_camera_refuses_weights_that_motion_would_ignore(capsys):
+    named = ["a.avi", "--site", "s", "--camera", "c", "--out", "o", "--model", "yolo.xml"]
+    assert main(named) == 2
+    assert "E_MODEL_UNUSED" in capsys.readouterr().err

@@ -7,7 +7,22 @@ from video_ingest.detectors.base import Boxes, Detector, Frame
 
 DETECTORS = ("motion", "openvino", "onnx", "ultralytics", "auto")
 
-__all__ = ["DETECTORS", "Boxes", "Detector", "Frame", "make_detector"]
+__all__ = ["DETECTORS", "Boxes", "Detector", "Frame", "make_detector", "require_use"]
+
+
+def require_use(name: str, model_path: Path | None) -> None:
+    """Refuse weights that were named for a detector that takes none.
+
+    Raises:
+        DetectorError: E_MODEL_UNUSED.
+    """
+    if name == "motion" and model_path is not None:
+        raise DetectorError(
+            f"Starting detector 'motion' with the weights {model_path} failed: it uses none. "
+            "Nothing was decoded. Name the detector that runs them with --detector, or auto, or "
+            "leave --model out.",
+            code="E_MODEL_UNUSED",
+        )
 
 
 def make_detector(
