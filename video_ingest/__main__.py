@@ -20,7 +20,7 @@ from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector, require_use
 from video_ingest.detectors.auto import choose
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results, require_rate
-from video_ingest.tables import write_outputs
+from video_ingest.tables import check_out_dir, write_outputs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
     chunks = list_chunks(arguments.chunks, arguments.site, arguments.camera, start)
     camera = _camera(arguments)
     require_files(arguments.chunks)
+    check_out_dir(arguments.out)
     choice = choose(arguments.detector, arguments.model, arguments.weights)
     if arguments.detector == "auto":
         print(f"auto: {choice.detector}, because {choice.why}")

@@ -15,7 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from video_ingest.calibrate import Homography
-from video_ingest.contract import BOXES, COVERAGE, TRACKLET_POINTS, TRACKLETS, CameraSpec
+from video_ingest.contract import (
+    BOXES,
+    COVERAGE,
+    TRACKLET_POINTS,
+    TRACKLETS,
+    CameraSpec,
+    VideoError,
+)
 from video_ingest.instants import from_us
 from video_ingest.tracker_base import TrackletSoFar
 from video_ingest.tracker_state import TRACKER_VERSION, Sample
@@ -138,6 +145,21 @@ def merge_tables(parts: Sequence[Tables]) -> Tables:
         _sorted(coverage, "site_id", "source_id", "from_utc", "to_utc", "key"),
         _without_needless(boxes),
     )
+
+
+def check_out_dir(out_dir: Path) -> None:
+    """Refuse a place for the tables where a file lies, before anything is decoded.
+
+    Raises:
+        VideoError: E_FILE, it or a folder above it is a file.
+    """
+    for place in (out_dir, *out_dir.parents):
+        if place.exists() and not place.is_dir():
+            raise VideoError(
+                f"Writing tables to {out_dir} failed: {place} is a file. Nothing was decoded. Name "
+                "a folder; it is made where it is not there.",
+                code="E_FILE",
+            )
 
 
 def write_outputs(out_dir: Path, tables: Tables, *, with_boxes: bool = False) -> dict[str, Path]:

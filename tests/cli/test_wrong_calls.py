@@ -112,6 +112,7 @@ def test_a_file_in_place_of_the_folder_for_results_is_named(out, tmp_path):
         code="E_FILE",
     )
     assert "file" in said
+    assert "Nothing was decoded" in said
 
 
 def test_points_that_are_not_there_are_named(tmp_path):

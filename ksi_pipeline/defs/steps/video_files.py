@@ -17,7 +17,7 @@ from video_ingest.contract import CalibrationError, CameraSpec
 from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import make_detector
 from video_ingest.ingest import ChunkResult, ingest_many, merge_results
-from video_ingest.tables import write_outputs
+from video_ingest.tables import check_out_dir, write_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,12 @@ def ingest_files(
     `with_boxes` adds boxes.parquet, see video_ingest.contract.BOXES.
 
     Raises:
-        VideoError: a file is not there, a start time cannot be read, the detector cannot start, or
-            the homography allows no mapping.
+        VideoError: a file is not there, or one lies where the folder should be, a start time cannot
+            be read, the detector cannot start, or the homography allows no mapping.
         ConfigError: the camera is not in the space file at the time of the first file.
     """
     require_files(paths)
+    check_out_dir(out_dir)
     first = parse_start(start) if start else None
     chunks = list_chunks(paths, space.site_id, camera_id, first)
     spec = camera_spec(space, camera_id, chunks[0].start_utc)
