@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from video_ingest.calibrate import fit_homography, make_camera
-from video_ingest.chunks import list_chunks, parse_start, require_files
+from video_ingest.chunks import list_chunks, parse_start, require_files, same_start
 from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector, require_use
 from video_ingest.detectors.auto import choose
@@ -47,6 +47,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"auto: {choice.detector}, because {choice.why}")
     detector = make_detector(choice.detector, choice.model)
     print(f"{len(chunks)} chunks, detector {detector.name}, {arguments.sample_hz:g} samples/s")
+    for notice in same_start(chunks):
+        print(notice)
     began, results = time.monotonic(), []
     for result in ingest_many(chunks, camera, detector, sample_hz=arguments.sample_hz):
         results.append(result)

@@ -13,7 +13,7 @@ passed over: a recorder may still be writing them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -184,6 +184,19 @@ def list_chunks(
             start += timedelta(seconds=_length_s(found[-1].path, path))
         found.append(make_chunk(path, site_id, camera_id, start))
     return found
+
+
+def same_start(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """Say which chunks of a camera start with another one; only one of the two counts."""
+    first: dict[str, Chunk] = {}
+    for chunk in chunks:
+        other = first.setdefault(chunk.chunk_id, chunk)
+        if other is not chunk:
+            yield (
+                f"{chunk.path.name} starts at the same instant as {other.path.name}, so only what "
+                "lies after the end of that one is taken from it. Name one of the two, or correct "
+                "the start in the name of the other."
+            )
 
 
 def _length_s(path: Path, following: Path) -> float:

@@ -161,6 +161,18 @@ def test_a_camera_without_homography_gives_tracklets_without_metres_and_says_so(
     assert "tracklet count 1" in result.stdout
 
 
+def test_two_files_with_the_same_start_are_named_and_count_once(tmp_path):
+    (tmp_path / "shop.yaml").write_text(SPACE)
+    one = film(tmp_path / "20260302T090000Z.avi")
+    again = film(tmp_path / "2026-03-02T10_00_00+01_00.avi")
+    named = [str(one), str(again), "--camera", "cam-1", "--space", str(tmp_path / "shop.yaml")]
+    result = CliRunner().invoke(app, ["video", "ingest", *named, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert f"{again.name} starts at the same instant as {one.name}" in said
+    assert "tracklet count 1," in result.stdout
+
+
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()

@@ -12,7 +12,7 @@ from ksi_pipeline.space.load import Space, camera_version
 from ksi_pipeline.space.model import Line, Zone
 from video_ingest.calibrate import fit_homography
 from video_ingest.calibration_check import MAX_RESIDUAL_M, Row
-from video_ingest.chunks import list_chunks, parse_start, require_files
+from video_ingest.chunks import list_chunks, parse_start, require_files, same_start
 from video_ingest.contract import CalibrationError, CameraSpec
 from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import make_detector
@@ -28,7 +28,7 @@ class VideoFiles:
         detector: method and weights, and the part of the picture where it was cropped.
         problems: one message for each file that could not be read.
         notices: one message for each file that was read in part, for a camera without homography,
-            and for one whose points do not agree.
+            for one whose points do not agree, and for files that start at the same instant.
     """
 
     detector: str
@@ -101,6 +101,7 @@ def ingest_files(
         notices=[
             *([] if spec.homography else [_without_metres(space, camera_id)]),
             *doubtful_calibration(camera_id, spec.homography),
+            *same_start(chunks),
             *(notice for result in results for notice in _notices(result)),
         ],
     )
