@@ -4,10 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,33 +93,32 @@ def workers_of(pid: int) -> list[int]:
     return found
 
 
-def reads(pid: int, camera: str) -> bool:
-    try:
-        return any(f"/{camera}/" in os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return False
+# Runs when a worker starts: opening a chunk kills it, as running out of memory would.
+DIES = """
+import os, signal, sys
+marks = {marks!r}
+def dies(event, arguments):
+    if event == "open" and {camera!r} in str(arguments[0]) and len(os.listdir(marks)) < {times}:
+        os.mkdir(os.path.join(marks, str(os.getpid())))
+        os.kill(os.getpid(), signal.SIGKILL)
+if "video_ingest.worker" in sys.orig_argv:
+    sys.addaudithook(dies)
+"""
 
 
-@contextmanager
-def killing_who_reads(camera: str, times: int) -> Iterator[list[int]]:
-    """Kill workers that have a file of the camera open, as running out of memory would."""
-    killed: list[int] = []
-    over = threading.Event()
+@pytest.fixture
+def killing_who_reads(tmp_path, monkeypatch):
+    """Kill workers that open a file of a camera; gives the folder with an entry for each."""
 
-    def watch() -> None:
-        while not over.wait(0.002) and len(killed) < times:
-            for pid in workers_of(os.getpid()):
-                if pid not in killed and reads(pid, camera):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
+    def kill(camera: str, times: int) -> Path:
+        marks = tmp_path / "killed"
+        marks.mkdir()
+        text = DIES.format(marks=str(marks), camera=f"/{camera}/", times=times)
+        (tmp_path / "sitecustomize.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        return marks
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        over.set()
-        thread.join()
+    return kill
 
 
 def test_three_cameras_in_two_processes_end_in_the_tables_of_one(mall_of, wanted):
@@ -150,11 +146,14 @@ def test_nothing_new_starts_no_process(mall_of, monkeypatch):
     assert ingest_chunks(workspace, DAY, DAY).unchanged_count == 6
 
 
-def test_a_camera_whose_worker_is_killed_fails_alone_and_the_next_run_mends_it(mall_of, wanted):
-    workspace = mall_of("killed", 2)
-    with killing_who_reads("cam-2", times=99) as killed:
-        report = ingest_chunks(workspace, DAY, DAY)
-    assert len(killed) == 4, "two chunks, each tried twice"
+def test_a_camera_whose_worker_is_killed_fails_alone_and_the_next_run_mends_it(
+    mall_of, wanted, killing_who_reads, monkeypatch
+):
+    workspace = mall_of("mall", 2)
+    killed = killing_who_reads("cam-2", times=99)
+    report = ingest_chunks(workspace, DAY, DAY)
+    monkeypatch.delenv("PYTHONPATH")
+    assert len(list(killed.iterdir())) == 4, "two chunks, each tried twice"
     assert list(report.failed) == ["shop/cam-2"]
     assert "signal 9" in report.failed["shop/cam-2"]
     assert "E_WORKER_LOST" in quarantine(workspace)
@@ -166,11 +165,11 @@ def test_a_camera_whose_worker_is_killed_fails_alone_and_the_next_run_mends_it(m
     assert tables(workspace) == wanted
 
 
-def test_a_worker_killed_once_loses_nothing(mall_of, wanted):
+def test_a_worker_killed_once_loses_nothing(mall_of, wanted, killing_who_reads):
     workspace = mall_of("once", 2)
-    with killing_who_reads("cam-2", times=1) as killed:
-        report = ingest_chunks(workspace, DAY, DAY)
-    assert (len(killed), report.failed, report.done_count) == (1, {}, 6)
+    killed = killing_who_reads("cam-2", times=1)
+    report = ingest_chunks(workspace, DAY, DAY)
+    assert (len(list(killed.iterdir())), report.failed, report.done_count) == (1, {}, 6)
     assert tables(workspace) == wanted
 
 
