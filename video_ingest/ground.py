@@ -49,9 +49,9 @@ class Floor:
     homography: Homography
 
     def places(self, feet_px: FloatArray) -> FloatArray:
-        """See `Ground.places`; NaN above the horizon, on it, and so close below it that it is vague.
+        """See `Ground.places`; NaN on and above the horizon, and where a place is too vague.
 
-        Vague is where one pixel is more than `VAGUEST_M_PER_PX`.
+        It is where one pixel is more than `VAGUEST_M_PER_PX`.
         """
         places = self.homography.to_floor(feet_px)
         is_on_floor = np.all(np.isfinite(places), axis=1)

@@ -101,7 +101,7 @@ def corrected(motion: Motion, place: FloatArray, noise: FloatArray) -> Motion:
 def _inverse(spread: FloatArray) -> FloatArray:
     """Of a symmetric matrix, shape (2, 2)."""
     (a, b), (_, c) = spread.tolist()
-    return np.array([[c, -b], [-b, a]]) / (a * c - b * b)
+    return np.array([[c, -b], [-b, a]], dtype=np.float64) / float(a * c - b * b)
 
 
 def _motion(values: FloatArray, covariance: FloatArray) -> Motion:

@@ -224,7 +224,7 @@ def test_a_foot_point_above_the_horizon_is_nobody():
     assert len(track(stands, homography=horizon)[0]) == 10
 
 
-@pytest.mark.parametrize("below_px", [1e-12, 1e-9, 1e-6, 1e-3, 0.1, 5.0])
+@pytest.mark.parametrize("below_px", [1e-9, 1e-6, 1e-3, 0.1, 5.0])
 def test_a_foot_point_so_close_below_the_horizon_that_its_place_is_vague_is_nobody(below_px):
     row = FLOOR.matrix[2]
     horizon_px = -(row[0] * 300 + row[2]) / row[1]
