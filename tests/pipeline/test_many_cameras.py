@@ -98,7 +98,7 @@ DIES = """
 import os, signal, sys
 marks = {marks!r}
 def dies(event, arguments):
-    if event == "open" and {camera!r} in str(arguments[0]) and len(os.listdir(marks)) < {times}:
+    if event == "open" and {part!r} in str(arguments[0]) and len(os.listdir(marks)) < {times}:
         os.mkdir(os.path.join(marks, str(os.getpid())))
         os.kill(os.getpid(), signal.SIGKILL)
 if "video_ingest.worker" in sys.orig_argv:
@@ -108,12 +108,12 @@ if "video_ingest.worker" in sys.orig_argv:
 
 @pytest.fixture
 def killing_who_reads(tmp_path, monkeypatch):
-    """Kill workers that open a file of a camera; gives the folder with an entry for each."""
+    """Kill workers that open a file with this in its path; gives the folder with an entry for each."""
 
-    def kill(camera: str, times: int) -> Path:
+    def kill(part: str, times: int) -> Path:
         marks = tmp_path / "killed"
         marks.mkdir()
-        text = DIES.format(marks=str(marks), camera=f"/{camera}/", times=times)
+        text = DIES.format(marks=str(marks), part=part, times=times)
         (tmp_path / "sitecustomize.py").write_text(text)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         return marks
@@ -150,7 +150,7 @@ def test_a_camera_whose_worker_is_killed_fails_alone_and_the_next_run_mends_it(
     mall_of, wanted, killing_who_reads, monkeypatch
 ):
     workspace = mall_of("mall", 2)
-    killed = killing_who_reads("cam-2", times=99)
+    killed = killing_who_reads("/cam-2/", times=99)
     report = ingest_chunks(workspace, DAY, DAY)
     monkeypatch.delenv("PYTHONPATH")
     assert len(list(killed.iterdir())) == 4, "two chunks, each tried twice"
@@ -167,10 +167,69 @@ def test_a_camera_whose_worker_is_killed_fails_alone_and_the_next_run_mends_it(
 
 def test_a_worker_killed_once_loses_nothing(mall_of, wanted, killing_who_reads):
     workspace = mall_of("once", 2)
-    killed = killing_who_reads("cam-2", times=1)
+    killed = killing_who_reads("/cam-2/", times=1)
     report = ingest_chunks(workspace, DAY, DAY)
     assert (len(list(killed.iterdir())), report.failed, report.done_count) == (1, {}, 6)
     assert tables(workspace) == wanted
+
+
+MIDNIGHT = START.replace(hour=0) + timedelta(days=1)
+
+
+@pytest.fixture
+def nights(tmp_path):
+    """Two homes that were done, and whose chunk before midnight then came anew; one is redone."""
+
+    def make(name: str, workers: int):
+        folder = tmp_path / f"films-{name}" / "shop" / "cam-1"
+        for number in range(-1, 2):
+            start = MIDNIGHT + timedelta(seconds=20 * number)
+            film(folder / f"{start:%Y%m%dT%H%M%SZ}.avi", seconds=20)
+        workspace = make_mall(tmp_path / name, folder.parents[1], workers)
+        assert ingest_chunks(workspace, DAY, MIDNIGHT.date()).done_count == 3
+        film(folder / f"{MIDNIGHT - timedelta(seconds=20):%Y%m%dT%H%M%SZ}.avi", seconds=19)
+        return workspace
+
+    undisturbed = make("undisturbed", 1)
+    assert ingest_chunks(undisturbed, DAY, DAY).done_count >= 2
+    return make, done_with(undisturbed)
+
+
+def done_with(workspace) -> list[tuple]:
+    rows = workspace.store.ledger.chunks_of("shop", "cam-1")
+    return sorted((row["chunk_id"], row["done_key"], row["state_json"]) for row in rows)
+
+
+def test_a_chunk_of_the_next_day_that_was_lost_is_done_by_the_next_run(
+    nights, killing_who_reads, monkeypatch
+):
+    make, wanted = nights
+    workspace = make("lost", 2)
+    killing_who_reads(f"{MIDNIGHT:%Y%m%dT%H%M%SZ}", times=99)
+    assert ingest_chunks(workspace, DAY, DAY).failed
+    monkeypatch.delenv("PYTHONPATH")
+    assert done_with(workspace) != wanted
+    assert ingest_chunks(workspace, DAY, DAY).failed == {}
+    assert done_with(workspace) == wanted
+
+
+def test_a_run_that_ends_at_midnight_is_taken_up_there(nights):
+    make, wanted = nights
+    workspace = make("stopped", 1)
+    before = done_with(workspace)[0]
+
+    def stop_after_the_first(what, share):
+        if done_with(workspace)[0] != before:
+            raise KeyboardInterrupt
+
+    workspace.progress = stop_after_the_first
+    with pytest.raises(KeyboardInterrupt):
+        ingest_chunks(workspace, DAY, DAY)
+    assert done_with(workspace)[0] == wanted[0]
+    assert done_with(workspace) != wanted
+    workspace.progress = lambda what, share: None
+    ingest_chunks(workspace, DAY, DAY)
+    assert done_with(workspace) == wanted
 
 
 def test_a_detector_that_cannot_start_stops_the_run_and_all_workers(mall_of, tmp_path):

@@ -3,7 +3,10 @@
 A chunk's result depends on its bytes, its camera, the detector, and the people carried over from
 the chunk before. All of that is one hash, its `done_key`. A chunk whose key is the one it was done
 with is not decoded. When a chunk arrives late or again, the state it hands on differs, so the keys
-of its successors differ and they are done again, until a state comes out as it was before.
+of its successors differ and they are done again, until a state comes out as it was before. Keys
+are compared in every run for an earlier day, so this also holds when a run ended in between.
+
+A chunk that could not be done hands on what it was handed, or the state it had from before.
 
 A chunk that was deleted after it was done still counts and still hands on its state.
 
@@ -92,10 +95,13 @@ def ingest_chunks(workspace: Workspace, first: date, last: date) -> IngestReport
         chunk for chunks in by_camera.values() for chunk in _waiting(workspace, chunks, first, last)
     ]
     meter = VideoMeter(wanted, workspace.progress)
+    version = _video_version(video)
     run_chains(
         [
             _ingest_camera(
-                _CameraWork(workspace, spaces[site_id], camera_id, report, meter, first, last),
+                _CameraWork(
+                    workspace, spaces[site_id], camera_id, report, meter, version, first, last
+                ),
                 chunks,
             )
             for (site_id, camera_id), chunks in by_camera.items()
@@ -126,15 +132,21 @@ class _CameraWork:
     camera_id: str
     report: IngestReport
     meter: VideoMeter
+    video_version: str
     first: date
     last: date
     lost_count: int = 0
 
-    def wants(self, chunk: Chunk, row: Row | None, upstream_changed: bool) -> bool:
-        """Whether to look at a chunk: of the days asked for, or downstream of a change."""
-        if self.first <= chunk.start_utc.date() <= self.last:
-            return True
-        return upstream_changed and row is not None and row["done_key"] is not None
+    def is_asked_for(self, chunk: Chunk) -> bool:
+        """Whether a chunk is of the days asked for."""
+        return self.first <= chunk.start_utc.date() <= self.last
+
+    def wants(self, chunk: Chunk, row: Row | None) -> bool:
+        """Whether to look at a chunk: of the days asked for, or done before and later than they."""
+        is_later = chunk.start_utc.date() > self.last
+        return self.is_asked_for(chunk) or (
+            is_later and row is not None and row["done_key"] is not None
+        )
 
 
 def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> Chain:
@@ -143,26 +155,25 @@ def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> Chain:
     on_disk = {chunk.chunk_id for chunk in present}
     _withdraw_renamed(work, rows, on_disk)
     chunks = _with_deleted(work, present, rows.values())
-    state, changed, version = TrackerState(), False, ""
+    state, version = TrackerState(), ""
     for number, chunk in enumerate(chunks):
         row = rows.get(chunk.chunk_id)
         spec = camera_spec(work.space, chunk.camera_id, chunk.start_utc)
         if spec.version != version:
             # another calibration or clock: nobody can be carried over into it
             state, version = TrackerState(), spec.version
-        if chunk.chunk_id not in on_disk or not work.wants(chunk, row, changed):
-            state, changed = _state_of(row), False
+        if chunk.chunk_id not in on_disk or not work.wants(chunk, row):
+            state = _state_of(row, state)
             continue
         nominal_s = _nominal_s(chunks, number)
         sha256 = known_sha256(row, chunk) or file_sha256(chunk.path)
         watched = _watched(work, chunk)
         # without a crop the key is what it always was
         seen = (watched,) if watched else ()
-        version_of_all = _video_version(work.workspace.video)
-        key = digest(sha256, spec.version, version_of_all, state.digest(), *seen)
+        key = digest(sha256, spec.version, work.video_version, state.digest(), *seen)
         if row and row["done_key"] in (key, _unreadable_key(key, nominal_s)):
-            work.report.unchanged_count += 1
-            state, changed = _state_of(row), False
+            work.report.unchanged_count += work.is_asked_for(chunk)
+            state = _state_of(row, state)
             continue
         try:
             result = yield _job(work, chunk, spec, state, nominal_s, watched)
@@ -172,16 +183,15 @@ def _ingest_camera(work: _CameraWork, present: Sequence[Chunk]) -> Chain:
             _lose(work, chunk, error, sha256)
             if work.lost_count == _MOST_LOST:
                 return
-            changed = False
+            state = _state_of(row, state)
             continue
         except VideoError as error:
             _set_aside(work, chunk, error.code, str(error), sha256)
-            state, changed = TrackerState(), False
+            state = _state_of(row, state)
             continue
         finally:
             work.meter.done(chunk)
         _land(work, chunk, row, result, sha256, _done_key(result, key, nominal_s))
-        changed = row is None or row["state_json"] != result.state.to_json()
         state = result.state
 
 
@@ -302,9 +312,10 @@ def _land(
     work.workspace.store.commit(change)
 
 
-def _state_of(row: Row | None) -> TrackerState:
+def _state_of(row: Row | None, before: TrackerState) -> TrackerState:
+    """Give the state that a chunk handed on; `before`, where it was never done."""
     if row is None or row["state_json"] is None:
-        return TrackerState()
+        return before
     return TrackerState.from_json(str(row["state_json"]))
 
 
