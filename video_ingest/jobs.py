@@ -4,7 +4,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from video_ingest.contract import CameraSpec, Chunk, VideoError
+from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
 from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import Detector, make_detector
 from video_ingest.ingest import ChunkResult, Progress, ingest_chunk
@@ -52,13 +52,13 @@ class JobRunner:
 
         Raises:
             VideoError: as `ingest_chunk`.
-            DetectorError: the detector cannot start.
+            DetectorError: the detector cannot start, or its weights cannot be read.
             ChunkLost: E_CHUNK_FAILED, for anything else that went wrong: one chunk must never stop
                 the others.
         """
         key = (job.detector, job.model)
         if key not in self._detectors:
-            self._detectors[key] = make_detector(job.detector, job.model)
+            self._detectors[key] = _started(job)
         try:
             return ingest_chunk(
                 job.chunk,
@@ -75,6 +75,18 @@ class JobRunner:
             # a network may be left with requests under way
             del self._detectors[key]
             raise _failed(job.chunk, error) from error
+
+
+def _started(job: ChunkJob) -> Detector:
+    try:
+        return make_detector(job.detector, job.model)
+    except OSError as error:
+        raise DetectorError(
+            f"Starting detector {job.detector!r} failed: {type(error).__name__}: {error}. Nothing "
+            "was decoded. Make its weights readable, or use the detector 'motion', which needs "
+            "none.",
+            code="E_MODEL_MISSING",
+        ) from error
 
 
 def _failed(chunk: Chunk, error: Exception) -> ChunkLost:

@@ -39,12 +39,15 @@ def main() -> int:
     while True:
         try:
             job = connection.recv()
-            try:
-                answer: object = runner.run(job, tell)
-            except VideoError as error:
-                answer = error
-            connection.send(answer)
         except (EOFError, OSError):
+            return 0
+        try:
+            answer: object = runner.run(job, tell)
+        except VideoError as error:
+            answer = error
+        try:
+            connection.send(answer)
+        except OSError:
             return 0
 
 

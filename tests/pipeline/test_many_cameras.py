@@ -108,7 +108,7 @@ if "video_ingest.worker" in sys.orig_argv:
 
 @pytest.fixture
 def killing_who_reads(tmp_path, monkeypatch):
-    """Kill workers that open a file with this in its path; gives the folder with an entry for each."""
+    """Kill workers that open a path with a part in it; gives a folder with an entry for each."""
 
     def kill(part: str, times: int) -> Path:
         marks = tmp_path / "killed"

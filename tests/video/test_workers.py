@@ -68,3 +68,12 @@ def test_a_detector_that_cannot_start_reaches_the_chain_from_a_worker(job):
     run_chains([chain_of([replace(job, detector="oracle")], answers)], 2, ignore)
     assert isinstance(answers[0], DetectorError)
     assert answers[0].code == "E_DETECTOR_UNKNOWN"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_weights_that_cannot_be_read_are_a_detector_that_cannot_start(job, tmp_path, workers):
+    answers = []
+    jobs = [replace(job, detector="openvino", model=tmp_path / ("x" * 300 + ".xml"))]
+    run_chains([chain_of(jobs, answers)], workers, ignore)
+    assert isinstance(answers[0], DetectorError)
+    assert "File name too long" in str(answers[0])
