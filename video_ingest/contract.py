@@ -111,6 +111,10 @@ class DetectorError(VideoError):
     """A detector cannot start: weights or a package are missing, or weights have another shape."""
 
 
+class DetectorStalled(VideoError):
+    """A detector gave no answer for minutes; it is of no more use, another of its kind may be."""
+
+
 class CalibrationError(VideoError):
     """A homography cannot be found from the points given."""
 

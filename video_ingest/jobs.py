@@ -4,7 +4,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
+from video_ingest.contract import CameraSpec, Chunk, DetectorError, DetectorStalled, VideoError
 from video_ingest.crop import Watched, crop_for
 from video_ingest.detectors import Detector, make_detector
 from video_ingest.ingest import ChunkResult, Progress, ingest_chunk
@@ -14,8 +14,8 @@ from video_ingest.tracker_state import TrackerState
 class ChunkLost(VideoError):
     """A chunk could not be worked on, through no fault that is known of the chunk.
 
-    E_CHUNK_FAILED: something broke while it was worked on. E_WORKER_LOST: the process that worked
-    on it died. The tracker state is as before, and the chunk can be tried again.
+    E_CHUNK_FAILED: something broke while it was worked on. E_DETECTOR_STALLED: the detector gave no
+    answer. E_WORKER_LOST: the process that worked on it died. The tracker state is as before, and the chunk can be tried again.
     """
 
 
@@ -46,6 +46,8 @@ class JobRunner:
     """Does jobs one after the other, and keeps the detectors it has started."""
 
     _detectors: dict[tuple[str, Path | None], Detector] = field(default_factory=dict)
+    # kept, because freeing one could wait for its requests as it did
+    _hung: list[Detector] = field(default_factory=list)
 
     def run(self, job: ChunkJob, progress: Progress | None = None) -> ChunkResult:
         """Do one job.
@@ -53,8 +55,8 @@ class JobRunner:
         Raises:
             VideoError: as `ingest_chunk`.
             DetectorError: the detector cannot start, or its weights cannot be read.
-            ChunkLost: E_CHUNK_FAILED, for anything else that went wrong: one chunk must never stop
-                the others.
+            ChunkLost: E_DETECTOR_STALLED, and the next job gets a new detector; E_CHUNK_FAILED, for
+                anything else that went wrong: one chunk must never stop the others.
         """
         key = (job.detector, job.model)
         if key not in self._detectors:
@@ -69,6 +71,9 @@ class JobRunner:
                 nominal_s=job.nominal_s,
                 progress=progress,
             )
+        except DetectorStalled as error:
+            self._hung.append(self._detectors.pop(key))
+            raise ChunkLost(str(error), code=error.code) from error
         except VideoError:
             raise
         except Exception as error:  # what pictures and libraries raise, nobody lists

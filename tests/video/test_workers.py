@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from video_ingest.chunks import make_chunk
-from video_ingest.contract import DetectorError, VideoError
+from video_ingest.contract import DetectorError, DetectorStalled, VideoError
 from video_ingest.jobs import ChunkJob, ChunkLost, JobRunner
 from video_ingest.tracker_state import TrackerState
 from video_ingest.workers import run_chains
@@ -77,3 +77,21 @@ def test_weights_that_cannot_be_read_are_a_detector_that_cannot_start(job, tmp_p
     run_chains([chain_of(jobs, answers)], workers, ignore)
     assert isinstance(answers[0], DetectorError)
     assert "File name too long" in str(answers[0])
+
+
+class Hangs:
+    name, prime_frames = "hangs", 0
+
+    def prime(self, frames):
+        pass
+
+    def detect(self, frames):
+        raise DetectorStalled("no answer", code="E_DETECTOR_STALLED")
+
+
+def test_a_detector_that_hangs_loses_its_chunk_and_the_next_job_has_a_new_one(job):
+    runner = JobRunner({("motion", None): Hangs()})
+    with pytest.raises(ChunkLost, match="no answer") as lost:
+        runner.run(job)
+    assert lost.value.code == "E_DETECTOR_STALLED"
+    assert runner.run(job).sampled_frames == 15

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video_ingest.contract import DetectorError
+from video_ingest.contract import DetectorStalled
 from video_ingest.detectors.base import Boxes, Frame, Image
 from video_ingest.detectors.layouts import Layout, SsdLayout, boxes_of, layout_of
 from video_ingest.detectors.weights_file import (
@@ -75,7 +75,7 @@ class OpenVinoDetector:
         """Find the people of each frame; see `Detector.detect`.
 
         Raises:
-            DetectorError: E_DETECTOR_STALLED, OpenVINO gave no answer for minutes.
+            DetectorStalled: E_DETECTOR_STALLED, OpenVINO gave no answer for minutes.
         """
         outputs: Outputs = [None] * len(frames)
         free = threading.Semaphore(len(self._queue))
@@ -97,7 +97,7 @@ class OpenVinoDetector:
 
     def _await(self, free: threading.Semaphore) -> None:
         if not free.acquire(timeout=_STALLED_S):
-            raise DetectorError(
+            raise DetectorStalled(
                 f"Detecting with {self.name!r} failed: OpenVINO gave no answer for "
                 f"{_STALLED_S:.0f} s. The chunk at hand gives nothing. Start the run again; if it "
                 "happens again, use other weights or the detector 'motion'.",
