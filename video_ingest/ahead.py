@@ -34,7 +34,7 @@ def read_ahead(
 
     Raises:
         Stalled: patience ran out; the thread is left behind.
-        BaseException: whatever the source raised, after the items before it.
+        BaseException: whatever the source raised, also when closed, after the items before it.
     """
     queue: Queue[tuple[T | None, BaseException | None]] = Queue(depth)
     unwanted = threading.Event()
@@ -68,14 +68,16 @@ def _fill(
 ) -> None:
     end: BaseException = StopIteration()
     try:
-        for item in source:
-            if not _put(queue, (item, None), unwanted):
-                break
+        try:
+            for item in source:
+                if not _put(queue, (item, None), unwanted):
+                    break
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
     except BaseException as error:  # noqa: BLE001 - handed to the thread that asked
         end = error
-    close = getattr(source, "close", None)
-    if close is not None:
-        close()
     _put(queue, (None, end), unwanted)
 
 

@@ -281,3 +281,23 @@ def test_what_goes_wrong_in_the_thread_reaches_whoever_reads():
     assert next(items) == 1
     with pytest.raises(OSError, match="the disk is gone"):
         next(items)
+
+
+def test_a_source_that_cannot_be_closed_is_told_at_its_end():
+    class Stuck:
+        def __init__(self):
+            self.items = iter([1, 2])
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.items)
+
+        def close(self):
+            raise OSError("cannot be closed")
+
+    items = read_ahead(Stuck(), 2, 0.5, lambda: 0)
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(OSError, match="cannot be closed"):
+        next(items)
