@@ -50,14 +50,14 @@ def needed_region(fitted: Homography, watched: Watched, size: tuple[int, int]) -
     Args:
         fitted: of the camera.
         watched: zones and lines of the camera; none need the whole picture.
-        size: width and height of the picture, pixels.
+        size: width and height of the picture, pixels; 0 where the file does not tell.
 
     Returns:
         None where the whole picture is needed: most of it is, something lies behind the camera, or
         nothing lies in the picture.
     """
     width, height = size
-    if not watched:
+    if not watched or not width * height:
         return None
     floor = np.vstack([_around(np.array(corners, dtype=np.float64)) for corners in watched])
     feet = fitted.to_pixel(floor)

@@ -120,3 +120,7 @@ def test_tracklets_say_which_part_was_looked_at(tmp_path, write_clip, start):
     ]
     assert places[0] == places[1] != set()
     assert part.points.num_rows < whole.points.num_rows
+
+
+def test_a_picture_whose_size_is_not_known_is_not_cropped():
+    assert needed_region(FITTED, (SHELF,), (0, 0)) is None
