@@ -15,7 +15,8 @@ class ChunkLost(VideoError):
     """A chunk could not be worked on, through no fault that is known of the chunk.
 
     E_CHUNK_FAILED: something broke while it was worked on. E_DETECTOR_STALLED: the detector gave no
-    answer. E_WORKER_LOST: the process that worked on it died. The tracker state is as before, and the chunk can be tried again.
+    answer. E_WORKER_LOST: the process that worked on it died. The tracker state is as before, and
+    the chunk can be tried again.
     """
 
 
