@@ -19,7 +19,7 @@ from video_ingest.chunks import list_chunks, parse_start, require_files, same_st
 from video_ingest.contract import CameraSpec, VideoError
 from video_ingest.detectors import DETECTORS, make_detector, require_use
 from video_ingest.detectors.auto import choose
-from video_ingest.ingest import ChunkResult, ingest_many, merge_results, require_rate
+from video_ingest.ingest import TRACKERS, ChunkResult, ingest_many, merge_results, require_rate
 from video_ingest.tables import check_out_dir, write_outputs
 
 
@@ -50,7 +50,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for notice in same_start(chunks):
         print(notice)
     began, results = time.monotonic(), []
-    for result in ingest_many(chunks, camera, detector, sample_hz=arguments.sample_hz):
+    hz, tracker = arguments.sample_hz, arguments.tracker
+    for result in ingest_many(chunks, camera, detector, sample_hz=hz, tracker=tracker):
         results.append(result)
         print(_line(result))
     spent_s = time.monotonic() - began
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--detector", choices=DETECTORS, default="motion", help="default: %(default)s")
     add("--model", type=Path, help="weights, for detectors that need them")
     add("--weights", type=Path, help="folder in which auto looks for weights")
+    add("--tracker", choices=TRACKERS, default="footpoint", help="default: %(default)s")
     add("--sample-hz", type=_rate, default=5.0, help="samples per second, 1 to 60; default: 5")
     return parser
 

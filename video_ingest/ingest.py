@@ -32,6 +32,7 @@ from video_ingest.crop import CroppedDetector
 from video_ingest.decode import ChunkReader, SampleGrid, unreadable
 from video_ingest.detectors.base import Detector
 from video_ingest.instants import from_us, seconds_to_us, to_us
+from video_ingest.peer_tracker import PEERS, PeerTracker, peer_version
 from video_ingest.tables import Tables, boxes_table, merge_tables, points_table, tracklets_table
 from video_ingest.tracker import FootPointTracker
 from video_ingest.tracker_base import Tracker
@@ -44,6 +45,9 @@ Progress = Callable[[float, float, int], None]
 # Below about 0.9 a second no track is confirmed (TrackerParams.unconfirmed_s), so nobody is found;
 # at 1 and above chunks are tested.
 MIN_SAMPLE_HZ, MAX_SAMPLE_HZ = 1.0, 60.0
+
+# Our own, and those of ultralytics, which are there to compare with.
+TRACKERS = ("footpoint", *PEERS)
 
 _BATCH = 8
 
@@ -91,6 +95,17 @@ def require_rate(sample_hz: float) -> float:
     return sample_hz
 
 
+def require_tracker(name: str) -> str:
+    """Give back the name of a tracker that there is.
+
+    Raises:
+        ValueError: it is not in TRACKERS.
+    """
+    if name not in TRACKERS:
+        raise ValueError(f"tracker must be one of {', '.join(TRACKERS)}, not {name!r}.")
+    return name
+
+
 def ingest_chunk(
     chunk: Chunk,
     camera: CameraSpec,
@@ -101,6 +116,7 @@ def ingest_chunk(
     owned_from_utc: datetime | None = None,
     nominal_s: float | None = None,
     params: TrackerParams | None = None,
+    tracker: str = "footpoint",
     progress: Progress | None = None,
 ) -> ChunkResult:
     """Turn one chunk into tracklets and coverage.
@@ -114,17 +130,19 @@ def ingest_chunk(
         sample_hz: samples per second, 1 to 60, on a grid of absolute UTC instants.
         owned_from_utc: earlier instants belong to another chunk, whatever the state says.
         nominal_s: length the recorder was set to; used where the file does not tell its own.
-        params: of the tracker; None for the defaults.
+        params: of the tracker `footpoint`; None for the defaults.
+        tracker: one of TRACKERS.
         progress: called after every few samples.
 
     Raises:
         VideoError: E_CHUNK_CAMERA when chunk and camera do not belong together, E_CHUNK_ORDER when
-            the state is of a later chunk.
+            the state is of a later chunk, E_TRACKER_MISSING when the tracker is not installed.
         CalibrationError: the homography rows allow no mapping.
         DetectorError: the detector does not fit.
-        ValueError: sample_hz is out of its range.
+        ValueError: sample_hz is out of its range, or there is no such tracker.
     """
     require_rate(sample_hz)
+    version = _tracker_version(require_tracker(tracker))
     before, params = state or TrackerState(), params or TrackerParams()
     offset_us = seconds_to_us(camera.clock_offset_s)
     start_us = to_us(chunk.start_utc) - offset_us
@@ -137,18 +155,17 @@ def ingest_chunk(
         reader = ChunkReader(chunk)
     except (ChunkUnreadable, OSError) as error:
         return _unreadable(chunk, camera, before, sha256, owned_us, nominal_s, error)
-    basis = f"{TRACKER_VERSION}/{params.digest()}/{detector.name}/{camera.version}"
+    basis = f"{version}/{params.digest()}/{detector.name}/{camera.version}"
     carried = before if before.basis == basis else replace(before, tracks=())
-    tracker = FootPointTracker(
-        camera.camera_id,
-        chunk.chunk_id,
-        carried,
-        params,
-        homography=homography,
-        view_px=_view_px(reader, detector),
-    )
+    ids = camera.camera_id, chunk.chunk_id
+    following: Tracker
+    if tracker == "footpoint":
+        view_px = _view_px(reader, detector)
+        following = FootPointTracker(*ids, carried, params, homography=homography, view_px=view_px)
+    else:
+        following = PeerTracker(tracker, *ids, carried, homography=homography)
     samples, sampled_us = _track(
-        reader, detector, tracker, sample_hz, offset_us, carried, owned_us, progress
+        reader, detector, following, sample_hz, offset_us, carried, owned_us, progress
     )
     report = reader.report
     spans = spans_read(report, offset_us, owned_us, nominal_s)
@@ -156,10 +173,10 @@ def ingest_chunk(
     return ChunkResult(
         chunk=chunk,
         points=points_table(samples, camera, homography),
-        tracklets=tracklets_table(tracker.touched(), camera, detector.name),
+        tracklets=tracklets_table(following.touched(), camera, detector.name, version),
         coverage=coverage_table(spans, camera, chunk),
         boxes=boxes_table(samples, sampled_us, camera),
-        state=TrackerState(basis, tracker.tracks, tracker.step_us, start_us, seen_until_us),
+        state=TrackerState(basis, following.tracks, following.step_us, start_us, seen_until_us),
         sha256=sha256,
         decoded_frames=report.frames_decoded,
         sampled_frames=report.frames_sampled,
@@ -176,6 +193,7 @@ def ingest_many(
     sample_hz: float = 5.0,
     nominal_s: float | None = None,
     params: TrackerParams | None = None,
+    tracker: str = "footpoint",
     progress: Progress | None = None,
 ) -> Iterator[ChunkResult]:
     """Ingest a camera's chunks in order of their start, each from the state of the one before.
@@ -192,6 +210,7 @@ def ingest_many(
             sample_hz=sample_hz,
             nominal_s=nominal_s,
             params=params,
+            tracker=tracker,
             progress=progress,
         )
         state = result.state
@@ -241,6 +260,10 @@ def _track(
         if progress is not None:
             progress(*reader.done_s(batch[-1].at_us), reader.report.frames_decoded)
     return samples, sampled_us
+
+
+def _tracker_version(name: str) -> str:
+    return TRACKER_VERSION if name == "footpoint" else peer_version(name)
 
 
 def _view_px(reader: ChunkReader, detector: Detector) -> tuple[int, int, int, int] | None:

@@ -25,7 +25,7 @@ from video_ingest.contract import (
 )
 from video_ingest.instants import from_us
 from video_ingest.tracker_base import TrackletSoFar
-from video_ingest.tracker_state import TRACKER_VERSION, Sample
+from video_ingest.tracker_state import Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +108,7 @@ def boxes_table(
 
 
 def tracklets_table(
-    tracklets: Sequence[TrackletSoFar], camera: CameraSpec, detector: str
+    tracklets: Sequence[TrackletSoFar], camera: CameraSpec, detector: str, tracker_version: str
 ) -> pa.Table:
     """Tracklets as of now in the form of TRACKLETS."""
     rows = [
@@ -120,7 +120,7 @@ def tracklets_table(
             "last_utc": from_us(each.last_us),
             "sample_count": each.sample_count,
             "detector": detector,
-            "tracker_version": TRACKER_VERSION,
+            "tracker_version": tracker_version,
             "camera_version": camera.version,
             "chunk_ids": list(each.chunk_ids),
         }

@@ -20,9 +20,9 @@ from video_ingest.calibrate import Homography
 from video_ingest.detectors.base import Boxes
 from video_ingest.detectors.boxes import overlap
 from video_ingest.ground import Floor, Ground, Picture
-from video_ingest.instants import SECOND_US, from_us, seconds_to_us
+from video_ingest.instants import SECOND_US, seconds_to_us
 from video_ingest.matching import Found, cheapest_pairs, pair_cost
-from video_ingest.tracker_base import TrackletSoFar
+from video_ingest.tracker_base import TrackletSoFar, tracklet_id
 from video_ingest.tracker_state import Sample, TrackerParams, TrackerState, TrackState
 from video_ingest.walk import Motion, begun, corrected, predicted
 
@@ -77,7 +77,7 @@ class FootPointTracker:
 
     def touched(self) -> list[TrackletSoFar]:
         """The tracklets that got samples in this chunk, by id."""
-        return [self._so_far[tracklet_id] for tracklet_id in sorted(self._so_far)]
+        return [self._so_far[name] for name in sorted(self._so_far)]
 
     def step(self, at_us: int, boxes: Boxes) -> list[tuple[str, Sample]]:
         """Take in the detections of one instant.
@@ -179,11 +179,11 @@ class FootPointTracker:
         if not self._is_confirmed(moved):
             return replace(moved, pending=samples), []
         done = replace(moved, pending=(), sample_count=moved.sample_count + len(samples))
-        tracklet_id = self._tracklet_id(done)
-        self._so_far[tracklet_id] = TrackletSoFar(
-            tracklet_id, done.first_us, at_us, done.sample_count, done.chunk_ids
+        name = tracklet_id(self._camera_id, done.first_us, done.number)
+        self._so_far[name] = TrackletSoFar(
+            name, done.first_us, at_us, done.sample_count, done.chunk_ids
         )
-        return done, [(tracklet_id, each) for each in samples]
+        return done, [(name, each) for each in samples]
 
     def _moved(
         self, track: TrackState, ahead: Motion, found: Found, row: int, at_us: int
@@ -255,10 +255,6 @@ class FootPointTracker:
             chunk_ids=(self._chunk_id,),
         )
         return replace(track, pending=(_sample(track, float(found.confidence[row])),))
-
-    def _tracklet_id(self, track: TrackState) -> str:
-        first = from_us(track.first_us).strftime("%Y%m%dT%H%M%S.%fZ")
-        return f"{self._camera_id}-{first}-{track.number}"
 
 
 def _box(track: TrackState) -> FloatArray:

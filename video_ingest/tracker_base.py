@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from video_ingest.detectors.base import Boxes
+from video_ingest.instants import from_us
 from video_ingest.tracker_state import Sample, TrackState
 
 
@@ -23,6 +24,11 @@ class TrackletSoFar:
     last_us: int
     sample_count: int
     chunk_ids: tuple[str, ...]
+
+
+def tracklet_id(camera_id: str, first_us: int, number: int) -> str:
+    """The id of a tracklet: camera, UTC of the first sample, and its number at that instant."""
+    return f"{camera_id}-{from_us(first_us).strftime('%Y%m%dT%H%M%S.%fZ')}-{number}"
 
 
 class Tracker(Protocol):

@@ -22,7 +22,7 @@ from ksi_pipeline.settings import load_settings
 from ksi_pipeline.space.load import load_space
 from video_ingest.detectors import require_use
 from video_ingest.detectors.auto import choose
-from video_ingest.ingest import require_rate
+from video_ingest.ingest import require_rate, require_tracker
 
 video = typer.Typer(no_args_is_help=True)
 video.add_typer(models, name="models")
@@ -35,6 +35,13 @@ video.command()(score)
 def _rate(value: float) -> float:
     try:
         return require_rate(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _tracker(name: str) -> str:
+    try:
+        return require_tracker(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -59,6 +66,13 @@ def ingest(
         Path | None,
         typer.Option(help="Weights: an .xml, .onnx or .pt file, or the folder that has one."),
     ] = None,
+    tracker: Annotated[
+        str,
+        typer.Option(
+            callback=_tracker,
+            help="footpoint; or bytetrack or botsort of ultralytics, to compare with.",
+        ),
+    ] = "footpoint",
     sample_hz: Annotated[
         float,
         typer.Option(callback=_rate, help="Frames looked at for each second of video, 1 to 60."),
@@ -88,6 +102,7 @@ def ingest(
             sample_hz,
             out_dir,
             progress,
+            tracker=tracker,
             with_boxes=boxes,
             crop=crop,
         )

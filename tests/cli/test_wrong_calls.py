@@ -251,6 +251,14 @@ def test_a_rate_at_which_nobody_can_be_followed_is_refused(rate, home, monkeypat
     assert "KSI_SAMPLE_HZ" in refused("run", "--dir", home, code="E_SETTING")
 
 
+def test_a_tracker_that_there_is_not_is_refused():
+    call = ("video", "ingest", "a.avi", "--camera", "cam-1", "--space", "s", "--out", "o")
+    result = CliRunner().invoke(app, [*call, "--tracker", "sort"])
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert "must be one of footpoint, bytetrack, botsort" in said
+
+
 @pytest.mark.parametrize("verb", ["ingest", "calibrate"])
 def test_weights_that_motion_would_ignore_are_refused(verb, home, tmp_path):
     space = home / "spaces" / "shop.yaml"

@@ -1,6 +1,7 @@
 """People by any YOLO network that ultralytics runs: on a GPU in batches, on a CPU by OpenVINO.
 
-The one module that imports ultralytics, which is AGPL-3.0 and comes with the extra `vision` only.
+It imports ultralytics, which is AGPL-3.0 and comes with the extra `vision` only; besides it only
+`peer_tracker` does.
 
 * With a CUDA device, a batch of frames goes through the network at once, in half precision.
 * On a CPU, where openvino is installed, weights in torch's form (.pt) are exported to OpenVINO

@@ -59,16 +59,18 @@ def ingest_files(
     out_dir: Path,
     progress: Callable[[str, float], None],
     *,
+    tracker: str = "footpoint",
     with_boxes: bool = False,
     crop: bool = False,
 ) -> VideoFiles:
     """Ingest files in order and write tracklet_points, tracklets and coverage to `out_dir`.
 
-    `with_boxes` adds boxes.parquet, see video_ingest.contract.BOXES.
+    `tracker` is one of video_ingest.ingest.TRACKERS. `with_boxes` adds boxes.parquet, see
+    video_ingest.contract.BOXES.
 
     Raises:
         VideoError: a file is not there, or one lies where the folder should be, a start time cannot
-            be read, the detector cannot start, or the homography allows no mapping.
+            be read, the detector or the tracker cannot start, or the homography allows no mapping.
         ConfigError: the camera is not in the space file at the time of the first file.
     """
     require_files(paths)
@@ -84,7 +86,9 @@ def ingest_files(
     def tell(done_s: float, expected_s: float, frames: int) -> None:
         meter.tell(chunks[len(results)], done_s, expected_s, frames)
 
-    for result in ingest_many(chunks, spec, looking, sample_hz=sample_hz, progress=tell):
+    for result in ingest_many(
+        chunks, spec, looking, sample_hz=sample_hz, tracker=tracker, progress=tell
+    ):
         meter.done(result.chunk)
         results.append(result)
     tables = merge_results(results)
