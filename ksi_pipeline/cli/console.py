@@ -34,6 +34,7 @@ _OF_THE_CALL = {
     "E_NAIVE_TIME",
     "E_OVERLAY",
     "E_SCORE_MISSING",
+    "E_TRACKER_MISSING",
     "E_TRUTH",
     "E_TRUTH_TIME",
 }

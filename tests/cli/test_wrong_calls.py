@@ -1,6 +1,7 @@
 """What is typed or configured wrongly gives one message and exit code 2, and no traceback."""
 
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -257,6 +258,16 @@ def test_a_tracker_that_there_is_not_is_refused():
     assert result.exit_code == 2
     said = " ".join(result.stderr.replace("│", " ").split())
     assert "must be one of footpoint, bytetrack, botsort" in said
+
+
+def test_a_tracker_whose_package_is_missing_is_refused(home, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    chunk, out = tmp_path / "20260302T090000Z.avi", tmp_path / "out"
+    chunk.write_text("never opened")
+    call = ("video", "ingest", chunk, "--camera", "cam-1", "--out", out)
+    space = ("--space", home / "spaces" / "shop.yaml")
+    assert "vision" in refused(*call, *space, "--tracker", "botsort", code="E_TRACKER_MISSING")
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("verb", ["ingest", "calibrate"])
