@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from video_ingest.chunks import make_chunk
-from video_ingest.contract import DetectorError
+from video_ingest.contract import DetectorError, DetectorStalled
 from video_ingest.detectors import make_detector
 from video_ingest.detectors.base import Frame
 from video_ingest.detectors.boxes import overlap
@@ -341,6 +341,6 @@ def test_openvino_that_gives_no_answer_is_an_error_and_no_stop(test_data, monkey
             return 2
 
     detector._queue = Silent()
-    with pytest.raises(DetectorError) as caught:
+    with pytest.raises(DetectorStalled) as caught:
         detector.detect(frames(scene))
     assert caught.value.code == "E_DETECTOR_STALLED"
