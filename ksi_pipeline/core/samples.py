@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ksi_pipeline.core.geometry import BoolArray, FloatArray
-from ksi_pipeline.core.walks import IntArray, Names, Walks, encoded, frozen, names_of
+from ksi_pipeline.core.walks import IntArray, Names, Walks, encoded, frozen, is_one, names_of
 
 KEYS = ("site_id", "camera_id", "tracklet_id")
 
@@ -155,7 +155,7 @@ class Samples:
 
 def _distinct(codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], IntArray]:
     """Give the distinct codes and the place of each row among them."""
-    if len(codes) and codes.min() == codes.max():  # mostly, and this is much quicker
+    if is_one(codes):
         return codes[:1], np.zeros(len(codes), dtype=np.int64)
     used, at = np.unique(codes, return_inverse=True)
     return used, at.astype(np.int64)

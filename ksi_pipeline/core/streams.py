@@ -8,7 +8,6 @@ part ends and the next begins.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,6 @@ from ksi_pipeline.core.walks import IntArray, bad_sample
 
 # Tracklets at borders are counted together, as long as they are few.
 _MOST_CARRIED = 1 << 16
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Count = Callable[[Samples], Sequence[Found]]
 
 
@@ -178,9 +176,8 @@ def _checked(samples: Samples, row: int) -> tuple[int, int]:
 
 
 def _bad_sample(samples: Samples, at: int, row: int, *, is_repeated: bool) -> RowError:
-    instant = _EPOCH + timedelta(microseconds=int(samples.ts[at]))
     tracklet = samples.keys[2].text(at)
-    message, code = bad_sample(tracklet, instant, is_repeated=is_repeated)
+    message, code = bad_sample(tracklet, int(samples.ts[at]), is_repeated=is_repeated)
     return RowError(message, code=code, row=row)
 
 

@@ -92,8 +92,9 @@ def walks_of(points: pa.Table, names: Names | None = None) -> Walks:
     return Walks(names, frozen(codes), frozen(ts), frozen(x), frozen(y))
 
 
-def bad_sample(tracklet_id: str, instant: datetime, *, is_repeated: bool) -> tuple[str, str]:
+def bad_sample(tracklet_id: str, at_us: int, *, is_repeated: bool) -> tuple[str, str]:
     """Give message and code for a sample that comes twice, or whose position is no number."""
+    instant = _EPOCH + timedelta(microseconds=at_us)
     sample = f"Tracklet {tracklet_id!r}, sample at {instant.isoformat()},"
     if is_repeated:
         return (
@@ -129,9 +130,14 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 def present(strings: pa.DictionaryArray) -> list[str]:
     """Give the distinct strings of an encoded column, in order."""
     codes = strings.indices.to_numpy()
-    if len(codes) and codes.min() == codes.max():  # mostly, and this is much quicker
+    if is_one(codes):
         return [strings.dictionary[int(codes[0])].as_py()]
     return sorted(strings.dictionary.take(pa.array(np.unique(codes))).to_pylist())
+
+
+def is_one(codes: NDArray[np.int32]) -> bool:
+    """Whether all rows have one code: mostly, and what asks is much quicker then."""
+    return len(codes) > 0 and bool(codes.min() == codes.max())
 
 
 def names_of(tracklets: pa.DictionaryArray) -> Names:
@@ -218,9 +224,8 @@ def _refuse_bad_samples(
     names: Names, codes: NDArray[np.int32], ts: IntArray, x: FloatArray, y: FloatArray
 ) -> None:
     def refusal(row: int, *, is_repeated: bool) -> ContractError:
-        instant = _EPOCH + timedelta(microseconds=int(ts[row]))
         name = names.values[int(codes[row])].as_py()
-        message, code = bad_sample(name, instant, is_repeated=is_repeated)
+        message, code = bad_sample(name, int(ts[row]), is_repeated=is_repeated)
         return ContractError(message, code=code)
 
     finite = np.isfinite(x) & np.isfinite(y)
