@@ -79,19 +79,28 @@ class Layout(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class YoloLayout:
-    """YOLOv8 and YOLO11: rows of centre, size and class scores in network pixels."""
+class _CentredLayout:
+    """A network whose picture has grey around the frame, evenly on both sides."""
 
-    title: ClassVar[str] = "YOLOv8/YOLO11"
     is_rgb_unit: ClassVar[bool] = True
-    has_repeats: ClassVar[bool] = True
     height: int
     width: int
     person: int = 0
 
     def fit(self, image: Image) -> Image:
         """Fit the picture in with its shape kept, grey around it."""
-        return _Letterbox.centred(image, self.height, self.width).fit(image)
+        return self._box(image).fit(image)
+
+    def _box(self, image: Image) -> "_Letterbox":
+        return _Letterbox.centred(image, self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class YoloLayout(_CentredLayout):
+    """YOLOv8 and YOLO11: rows of centre, size and class scores in network pixels."""
+
+    title: ClassVar[str] = "YOLOv8/YOLO11"
+    has_repeats: ClassVar[bool] = True
 
     def people(self, output: Output, image: Image, min_confidence: float) -> FloatArray:
         """Rows of the class person."""
@@ -100,30 +109,22 @@ class YoloLayout:
         rows = output[0, :4, sure].astype(np.float64)
         half = rows[:, 2:4] / 2
         corners = np.hstack([rows[:, :2] - half, rows[:, :2] + half])
-        box = _Letterbox.centred(image, self.height, self.width)
+        box = self._box(image)
         return np.column_stack([box.back(corners), scores[sure]])
 
 
 @dataclass(frozen=True, slots=True)
-class EndToEndLayout:
+class EndToEndLayout(_CentredLayout):
     """YOLO26: rows of corners in network pixels, score and class, one for each thing found."""
 
     title: ClassVar[str] = "YOLO26 (end to end)"
-    is_rgb_unit: ClassVar[bool] = True
     has_repeats: ClassVar[bool] = False
-    height: int
-    width: int
-    person: int = 0
-
-    def fit(self, image: Image) -> Image:
-        """Fit the picture in with its shape kept, grey around it."""
-        return _Letterbox.centred(image, self.height, self.width).fit(image)
 
     def people(self, output: Output, image: Image, min_confidence: float) -> FloatArray:
         """Rows of the class person."""
         rows = output[0].astype(np.float64)
         rows = rows[(rows[:, 5] == self.person) & (rows[:, 4] >= min_confidence)]
-        box = _Letterbox.centred(image, self.height, self.width)
+        box = self._box(image)
         return np.column_stack([box.back(rows[:, :4]), rows[:, 4]])
 
 
