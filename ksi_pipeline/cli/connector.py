@@ -9,6 +9,8 @@ from rich.markup import escape
 
 from ksi_pipeline.cli.console import (
     DATA_SAYS_NO,
+    FROM_TIME,
+    TO_TIME,
     AsJson,
     errors_as_messages,
     instant_option,
@@ -94,12 +96,8 @@ def try_connector_once(
     timezone: Annotated[
         str | None, typer.Option(help="Zone to ask in; default: that of the site.")
     ] = None,
-    from_time: Annotated[
-        str | None, typer.Option("--from", help="ISO 8601 instant with its offset.")
-    ] = None,
-    to_time: Annotated[
-        str | None, typer.Option("--to", help="ISO 8601 instant with its offset.")
-    ] = None,
+    from_time: Annotated[str | None, FROM_TIME] = None,
+    to_time: Annotated[str | None, TO_TIME] = None,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Let an empty list pass.")
     ] = False,

@@ -11,6 +11,8 @@ from rich.markup import escape
 from ksi_pipeline.cli.connector import connector
 from ksi_pipeline.cli.console import (
     DATA_SAYS_NO,
+    FROM_TIME,
+    TO_TIME,
     AsJson,
     errors_as_messages,
     instant_option,
@@ -38,12 +40,8 @@ def certify(
         list[str], typer.Option(help="ext_ref_code that it knows; two or more are best.")
     ],
     timezone: Annotated[str, typer.Option(help="Zone of the store, like Europe/Madrid.")],
-    from_time: Annotated[
-        str | None, typer.Option("--from", help="ISO 8601 instant with its offset.")
-    ] = None,
-    to_time: Annotated[
-        str | None, typer.Option("--to", help="ISO 8601 instant with its offset.")
-    ] = None,
+    from_time: Annotated[str | None, FROM_TIME] = None,
+    to_time: Annotated[str | None, TO_TIME] = None,
     allow_http: Annotated[
         bool, typer.Option("--allow-http", help="Permit http://, which anyone can read.")
     ] = False,

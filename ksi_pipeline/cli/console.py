@@ -46,6 +46,8 @@ _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
+FROM_TIME = typer.Option("--from", help="ISO 8601 instant with its offset.")
+TO_TIME = typer.Option("--to", help="ISO 8601 instant with its offset.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 

@@ -7,6 +7,8 @@ import typer
 
 from ksi_pipeline.cli.console import (
     DATA_SAYS_NO,
+    FROM_TIME,
+    TO_TIME,
     AsJson,
     counted,
     err,
@@ -32,8 +34,8 @@ tickets.command()(load)
 @tickets.command()
 def pull(
     connector: Annotated[str, typer.Argument(help="Id of a connector in connectors.yaml.")],
-    from_time: Annotated[str, typer.Option("--from", help="ISO 8601 instant with its offset.")],
-    to_time: Annotated[str, typer.Option("--to", help="ISO 8601 instant with its offset.")],
+    from_time: Annotated[str, FROM_TIME],
+    to_time: Annotated[str, TO_TIME],
     data_dir: Annotated[
         Path | None, typer.Option("--dir", help="Data home; default: KSI_DATA_DIR.")
     ] = None,
