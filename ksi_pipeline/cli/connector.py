@@ -18,7 +18,9 @@ from ksi_pipeline.cli.console import (
     print_json,
 )
 from ksi_pipeline.cli.run import require_home
-from ksi_pipeline.connectors.config import ConnectorConfig, connector_named, load_connectors
+from ksi_pipeline.connectors.base_config import ConnectorBase
+from ksi_pipeline.connectors.config import find_connector, load_connectors
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps import connector_state
@@ -42,10 +44,9 @@ def open_home(data_dir: Path | None) -> Workspace:
     return Workspace(Store(home, settings.ledger_url), settings.dbt_project_dir, secret)
 
 
-def config_of(workspace: Workspace, connector_id: str) -> ConnectorConfig:
+def config_of(workspace: Workspace, connector_id: str) -> ConnectorBase:
     """Give the connector of an id, as the file has it now."""
-    path = workspace.home.connectors
-    return connector_named(load_connectors(path), connector_id, path)
+    return find_connector(workspace.home.connectors, connector_id, ConnectorBase)
 
 
 @connector.command("list")
@@ -78,7 +79,8 @@ def show(connector_id: ConnectorId, data_dir: DataDir = None, as_json: AsJson = 
         if value is not None:
             out.print(f"{name}: {value}", markup=False)
     out.print(f"state: {summary['state']}", markup=False)
-    out.print(f"token set: {'yes' if summary['is_token_set'] else 'no'}")
+    for name, is_set in summary["secrets"].items():
+        out.print(f"{name}: {'set' if is_set else 'not set'}")
     for link in summary["links"]:
         span = f"from {link['from'] or 'ever'} to {link['to'] or 'now on'}"
         out.print(
@@ -107,7 +109,7 @@ def try_connector_once(
     """Send one real request and look at everything in its answer; no ticket is written."""
     with errors_as_messages():
         workspace = open_home(data_dir)
-        config = config_of(workspace, connector_id)
+        config = find_connector(workspace.home.connectors, connector_id, HourlyApiConfig)
         if (from_time is None) != (to_time is None):
             raise ConfigError(
                 "--from and --to go together; without both, the last three days are asked for.",
@@ -145,7 +147,7 @@ def activate(connector_id: ConnectorId, data_dir: DataDir = None) -> None:
         )
 
 
-def _summary(workspace: Workspace, config: ConnectorConfig) -> dict[str, Any]:
+def _summary(workspace: Workspace, config: ConnectorBase) -> dict[str, Any]:
     state = connector_state.state_of(workspace, config)
     by_file = {True: "active (by the file)", False: "off (by the file)", None: state}
     if config.active is None and state != "active" and connector_state.is_asked(workspace, config):
@@ -153,7 +155,7 @@ def _summary(workspace: Workspace, config: ConnectorConfig) -> dict[str, Any]:
     return {
         "id": config.id,
         "state": by_file[config.active],
-        "is_token_set": bool(workspace.secrets(config.token_env)),
+        "secrets": {name: bool(workspace.secrets(name)) for name in config.secret_names},
         "links": _links(workspace, config.id),
     }
 
@@ -187,7 +189,7 @@ def _told(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _show(trial: Trial, config: ConnectorConfig, state: str) -> None:
+def _show(trial: Trial, config: ConnectorBase, state: str) -> None:
     asked = ", ".join(trial.codes)
     start, end = (_written(instant) for instant in (trial.window.start, trial.window.end))
     out.print(f"Asked {config.id} for {asked}, {start} to {end} UTC.", markup=False)

@@ -20,7 +20,7 @@ from ksi_pipeline.cli.console import (
     print_json,
 )
 from ksi_pipeline.connectors.certify import Finding, Prober
-from ksi_pipeline.connectors.config import ConnectorConfig
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.time import DAY, Window, aligned_to_hours, hour_start_utc
 from ksi_pipeline.defs.workspace import now_utc
@@ -95,10 +95,10 @@ def _show(url: str, findings: list[Finding]) -> None:
     out.print(f"{', '.join(counts)}.")
 
 
-def _config(url: str, token_env: str, *, allow_http: bool, allow_private: bool) -> ConnectorConfig:
+def _config(url: str, token_env: str, *, allow_http: bool, allow_private: bool) -> HourlyApiConfig:
     """Let an address be judged as in connectors.yaml; no value is repeated."""
     try:
-        return ConnectorConfig(
+        return HourlyApiConfig(
             id="certify",
             kind="hourly_api",
             url=url,

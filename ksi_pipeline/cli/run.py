@@ -19,7 +19,7 @@ from ksi_pipeline.cli.console import (
     print_json,
     progress_bar,
 )
-from ksi_pipeline.connectors.config import load_connectors, load_file_connectors
+from ksi_pipeline.connectors.config import load_connectors
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.days import FIRST_DAY, days_to_run
 from ksi_pipeline.defs.steps.quarantine import newest_quarantine, set_aside_since
@@ -90,7 +90,6 @@ def run_in(
     # What is wrong with the configuration is said at once, with exit code 2.
     workspace.spaces()
     load_connectors(workspace.home.connectors)
-    load_file_connectors(workspace.home.connectors)
     if from_day is None:
         if to_day is not None:
             raise ConfigError("--to needs --from: say the first day as well.", code="E_DAYS")

@@ -19,11 +19,12 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.run import require_home
+from ksi_pipeline.connectors.config import find_connector
+from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.steps.ticket_files import COUNTS, load_by_hand, mapping_path
-from ksi_pipeline.defs.steps.ticket_inbox import file_connector
 from ksi_pipeline.defs.steps.ticket_preview import Preview, preview_file
 from ksi_pipeline.defs.workspace import now_utc
 from ksi_pipeline.settings import load_settings
@@ -86,7 +87,8 @@ def _preview(
     settings = load_settings(data_dir)
     require_home(settings)
     workspace = make_workspace(settings)
-    path = mapping_path(workspace.home, file_connector(workspace, connector))
+    config = find_connector(workspace.home.connectors, connector, TicketFilesConfig)
+    path = mapping_path(workspace.home, config)
     zones = {
         link.ext_ref_code: space.file.site.timezone
         for space in workspace.spaces()

@@ -5,157 +5,28 @@ resolves the name. No error repeats a value of the file, because a token may hav
 by mistake.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from ksi_pipeline.connectors.ticket_files.config import (
-    TicketFilesConfig,
-    file_connectors,
-    without_ticket_files,
-)
+from ksi_pipeline.connectors.base_config import ConnectorBase
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
-from ksi_pipeline.core.secret import Token
-from ksi_pipeline.core.tickets import AbsentMeans
-from ksi_pipeline.http import HttpLimits
 
-Secrets = Callable[[str], str | None]
-
-_ABSENT_CHOICES = (
-    "'zero' if the feed leaves out hours without a ticket, so that absence is a measured 0 (and a "
-    "ticket hour that vanishes from a later answer is taken back); 'missing' if an hour may be "
-    "absent because the till was off or late, so that absence is unknown and never counts as 0"
-)
+KINDS: dict[str, type[ConnectorBase]] = {
+    "hourly_api": HourlyApiConfig,
+    "ticket_files": TicketFilesConfig,
+}
+_Config = TypeVar("_Config", bound=ConnectorBase)
 
 
-class ConnectorConfig(BaseModel):
-    """One ticket source.
-
-    Attributes:
-        id: names the connector in links, tables and folders.
-        url: without fromTime, toTime and ext_ref_codes.
-        token_env: name of the environment variable that holds the Bearer token.
-        absent_means: what an hour without a row means; has no default, on purpose.
-        active: true, the schedule asks it untested; false, never; null, as `ksi connector` says.
-        allow_http: permits http://, on which the token travels readable.
-        allow_private: permits an address of this machine or of the network it stands in.
-        longest_window_days: of one request.
-        parallel_requests: asked at once, where a span takes several requests.
-        owner: who is told when it fails.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    kind: Literal["hourly_api"]
-    url: str
-    # upper case only: a pasted token is rarely all upper case
-    token_env: str = Field(pattern=r"^[A-Z_][A-Z0-9_]*$")
-    absent_means: AbsentMeans | None = None
-    active: bool | None = None
-    allow_http: bool = False
-    allow_private: bool = False
-    connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
-    read_timeout_s: float = Field(default=30.0, gt=0, le=3600)
-    max_attempts: int = Field(default=4, ge=1, le=20)
-    longest_window_days: int = Field(default=7, ge=1, le=366)
-    parallel_requests: int = Field(default=4, ge=1, le=32)
-    owner: str | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        problem = _url_problem(url)
-        if problem:
-            raise PydanticCustomError("E_URL", "{problem}", {"problem": problem})
-        return url
-
-    @model_validator(mode="after")
-    def _is_http_allowed(self) -> "ConnectorConfig":
-        if self.url.lower().startswith("http://") and not self.allow_http:
-            raise PydanticCustomError(
-                "E_HTTP_NOT_ALLOWED",
-                "url begins with http://, on which anyone on the way can read the token. Use "
-                "https://, or set allow_http: true for a test on your own machine",
-            )
-        return self
-
-    def require_absent_means(self) -> AbsentMeans:
-        """Give what absence means.
-
-        Raises:
-            ConfigError: E_ABSENT_MEANS_UNSET.
-        """
-        if self.absent_means is None:
-            raise ConfigError(
-                f"Connector {self.id!r} cannot run: absent_means is not set, and it decides "
-                "whether an hour that the feed leaves out is 0 or unknown, which is never guessed. "
-                f"Set absent_means: to {_ABSENT_CHOICES}.",
-                code="E_ABSENT_MEANS_UNSET",
-            )
-        return self.absent_means
-
-    def require_active(self) -> AbsentMeans:
-        """Give what absence means, once the file says that the connector may run.
-
-        Raises:
-            ConfigError: E_ABSENT_MEANS_UNSET or E_CONNECTOR_INACTIVE.
-        """
-        absent_means = self.require_absent_means()
-        if not self.active:
-            raise ConfigError(
-                f"Connector {self.id!r} is not active; nothing was asked. Run: ksi connector test "
-                f"{self.id}, then ksi connector activate {self.id}.",
-                code="E_CONNECTOR_INACTIVE",
-            )
-        return absent_means
-
-    def token(self, secrets: Secrets) -> Token:
-        """Resolve the token.
-
-        Raises:
-            ConfigError: E_TOKEN_MISSING or E_TOKEN_INVALID, naming the variable.
-        """
-        value = (secrets(self.token_env) or "").strip()
-        if not value:
-            raise ConfigError(
-                f"Connector {self.id!r}: the environment variable {self.token_env} is not set or "
-                "empty, so there is no Bearer token; nothing was asked. Set it where the pipeline "
-                "runs.",
-                code="E_TOKEN_MISSING",
-            )
-        try:
-            return Token(value)
-        except ConfigError as error:
-            message = f"Connector {self.id!r}, environment variable {self.token_env}: {error}"
-            raise ConfigError(message, code=error.code) from None
-
-    def http_limits(self) -> HttpLimits:
-        """Give the limits of one request."""
-        return HttpLimits(
-            connect_timeout_s=self.connect_timeout_s,
-            read_timeout_s=self.read_timeout_s,
-            total_timeout_s=4 * self.read_timeout_s,
-            max_attempts=self.max_attempts,
-            allow_private=self.allow_private,
-        )
-
-
-class _ConnectorsFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-    # null: every connector below the key is commented out
-    connectors: list[ConnectorConfig] | None = None
-
-
-def load_connectors(path: Path) -> tuple[ConnectorConfig, ...]:
+def load_connectors(path: Path) -> tuple[ConnectorBase, ...]:
     """Read connectors.yaml; a missing file means that there are none.
 
     Raises:
@@ -165,19 +36,23 @@ def load_connectors(path: Path) -> tuple[ConnectorConfig, ...]:
     return parse_connectors(_read_text(path), path) if path.exists() else ()
 
 
-def parse_connectors(text: str, path: Path) -> tuple[ConnectorConfig, ...]:
+def parse_connectors(text: str, path: Path) -> tuple[ConnectorBase, ...]:
     """Read the text of a connectors.yaml; see load_connectors. Errors name `path`."""
-    raw = without_ticket_files(_read_yaml(text, path))
-    try:
-        connectors = tuple(_ConnectorsFile.model_validate(raw).connectors or ())
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        codes = [str(problem["type"]) for problem in problems]
+    connectors: list[ConnectorBase] = []
+    problems: list[tuple[str, str]] = []
+    for number, entry in enumerate(_entries(_read_yaml(text, path), path)):
+        try:
+            connectors.append(_class_of(entry).model_validate(entry))
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False, include_input=False)
+            name = _name_of(entry, number)
+            problems += [(str(one["type"]), _problem(one, name)) for one in wrong]
+    if problems:
+        codes = [code for code, _ in problems if code.startswith("E_")]
         raise ConfigError(
-            f"{path}: " + "; ".join(_problem(problem, raw) for problem in problems) + ". "
-            "No connector was loaded.",
-            code=next((code for code in codes if code.startswith("E_")), "E_CONNECTORS_FILE"),
-        ) from None
+            f"{path}: {'; '.join(said for _, said in problems)}. No connector was loaded.",
+            code=codes[0] if codes else "E_CONNECTORS_FILE",
+        )
     seen: set[str] = set()
     for connector in connectors:
         if connector.id in seen:
@@ -187,37 +62,40 @@ def parse_connectors(text: str, path: Path) -> tuple[ConnectorConfig, ...]:
                 code="E_DUP_CONNECTOR",
             )
         seen.add(connector.id)
-    return connectors
+    return tuple(connectors)
 
 
-def connector_named(configs: Sequence[ConnectorConfig], name: str, path: Path) -> ConnectorConfig:
-    """Give the connector of an id.
+def of_kind(configs: Sequence[ConnectorBase], kind: type[_Config]) -> tuple[_Config, ...]:
+    """Keep the connectors of one kind."""
+    return tuple(config for config in configs if isinstance(config, kind))
+
+
+def find_connector(path: Path, connector_id: str, kind: type[_Config]) -> _Config:
+    """Give the connector of an id; `kind` is ConnectorBase where any will do.
 
     Raises:
-        ConfigError: E_UNKNOWN_CONNECTOR, naming those that there are.
+        ConfigError: E_UNKNOWN_CONNECTOR, naming those that there are; E_CONNECTOR_KIND, it is of
+            another kind; as load_connectors.
     """
+    configs = load_connectors(path)
     for config in configs:
-        if config.id == name:
+        if config.id != connector_id:
+            continue
+        if isinstance(config, kind):
             return config
+        (wanted,) = (name for name, of_kind in KINDS.items() if of_kind is kind)
+        raise ConfigError(
+            f"Connector {connector_id!r} is of kind {config.kind}, and only one of kind {wanted} "
+            "can do this; nothing was done. ksi connector list shows the kinds.",
+            code="E_CONNECTOR_KIND",
+        )
     known = ", ".join(config.id for config in configs) or "none"
     has = f"it has: {known}" if path.exists() else "there is no such file"
     raise ConfigError(
-        f"There is no connector {name!r} in {path} ({has}). Correct the name, or add the "
+        f"There is no connector {connector_id!r} in {path} ({has}). Correct the name, or add the "
         "connector; docs/how-to/connect-a-till.md says how.",
         code="E_UNKNOWN_CONNECTOR",
     )
-
-
-def load_file_connectors(path: Path) -> tuple[TicketFilesConfig, ...]:
-    """Read the connectors of kind `ticket_files`; a missing file means that there are none.
-
-    Raises:
-        ConfigError: as load_connectors.
-    """
-    if not path.exists():
-        return ()
-    raw = _read_yaml(_read_text(path), path)
-    return file_connectors(path, raw, {config.id for config in load_connectors(path)})
 
 
 def _read_text(path: Path) -> str:
@@ -249,45 +127,38 @@ def _read_yaml(text: str, path: Path) -> object:
     return {} if raw is None else raw
 
 
-def _problem(problem: ErrorDetails, raw: object) -> str:
+def _entries(raw: object, path: Path) -> list[object]:
+    """Give what stands under `connectors:`; null where every connector is commented out."""
+    listed = raw.get("connectors") if isinstance(raw, dict) else None
+    is_known = isinstance(raw, dict) and not set(raw) - {"connectors"}
+    if not is_known or not isinstance(listed, list | None):
+        raise ConfigError(
+            f"{path}: the file should hold one key, connectors:, with a list of connectors below "
+            "it. No connector was loaded.",
+            code="E_CONNECTORS_FILE",
+        )
+    return listed or []
+
+
+def _class_of(entry: object) -> type[ConnectorBase]:
+    """Choose the class by `kind`; one that is unknown is named by the class's own refusal."""
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    return KINDS.get(kind, HourlyApiConfig) if isinstance(kind, str) else HourlyApiConfig
+
+
+def _problem(problem: ErrorDetails, name: str) -> str:
     """Write one problem without its value: 'connector 'pos-main', url: Field required'."""
-    where = list(problem["loc"])
-    name = "the file"
-    if len(where) >= 2 and where[0] == "connectors" and isinstance(where[1], int):
-        name = _name_of(raw, where[1])
-        where = where[2:]
+    where = ".".join(str(part) for part in problem["loc"])
     text = plain(problem["type"], problem["msg"])
     if problem["type"].startswith("E_"):
         text = problem["msg"]
     if problem["type"] == "extra_forbidden":
         text = "unknown setting; check the spelling"
-    setting = ".".join(str(part) for part in where)
-    return f"{name}{', ' if setting else ''}{setting}: {text}"
+    if where == "kind" and problem["type"] == "literal_error":
+        text = f"it should be one of {', '.join(KINDS)}"
+    return f"{name}{', ' if where else ''}{where}: {text}"
 
 
-def _name_of(raw: object, index: int) -> str:
-    try:
-        given = raw["connectors"][index]["id"]  # type: ignore[index]
-    except (KeyError, TypeError):
-        given = None
-    return f"connector {given!r}" if isinstance(given, str) else f"connector number {index + 1}"
-
-
-def _url_problem(url: str) -> str | None:
-    """Say what is wrong with an address, without repeating it: it may hold a password."""
-    if not re.fullmatch(r"[!-~]+", url):
-        return "url holds a blank or a character outside ASCII; quote it"
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return "url has no readable host and port"
-    if parts.scheme.lower() not in ("http", "https"):
-        return "url has to begin with https://"
-    if not has_host:
-        return "url names no host"
-    if parts.username is not None or parts.password is not None:
-        return "url holds a user name or password; only the token named by token_env is sent"
-    if parts.fragment or url.endswith("#"):
-        return "url ends in a #fragment, which is never sent"
-    return None
+def _name_of(entry: Any, number: int) -> str:
+    given = entry.get("id") if isinstance(entry, dict) else None
+    return f"connector {given!r}" if isinstance(given, str) else f"connector number {number + 1}"

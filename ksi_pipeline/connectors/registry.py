@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ksi_pipeline.connectors.base import Connector
-from ksi_pipeline.connectors.config import ConnectorConfig, Secrets
 from ksi_pipeline.connectors.hourly_api import HourlyApi
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig, Secrets
 from ksi_pipeline.http import Hosts, HttpClient
 
 
 def make_connector(
-    config: ConnectorConfig,
+    config: HourlyApiConfig,
     secrets: Secrets,
     clock: Callable[[], datetime],
     http: HttpClient | None = None,

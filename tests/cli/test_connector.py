@@ -320,5 +320,5 @@ def test_show_gives_settings_state_and_links(home):
     shown = json.loads(passed(home, "show", "pos", "--json"))
     (config,) = load_connectors(home / "connectors.yaml")
     assert shown["settings"]["url"] == config.url
-    assert (shown["state"], shown["is_token_set"]) == ("draft", True)
+    assert (shown["state"], shown["secrets"]) == ("draft", {"KSI_TEST_TOKEN": True})
     assert [(li["ext_ref_code"], li["unit"]) for li in shown["links"]] == [("0001", "0001")]

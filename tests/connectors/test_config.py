@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.connectors.base_config import ConnectorBase
+from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.core.errors import ConfigError
 
 REPO = Path(__file__).resolve().parents[2]
@@ -150,7 +153,7 @@ def test_a_token_pasted_into_the_file_is_not_repeated(tmp_path, change):
 
 
 def test_a_missing_token_names_the_variable():
-    config = ConnectorConfig.model_validate(GOOD)
+    config = HourlyApiConfig.model_validate(GOOD)
     for value in (None, "", "  \n"):
         with pytest.raises(ConfigError, match="POS_TOKEN") as refused:
             config.token({"POS_TOKEN": value}.get)
@@ -158,7 +161,7 @@ def test_a_missing_token_names_the_variable():
 
 
 def test_a_token_is_trimmed_and_one_with_a_blank_inside_is_refused():
-    config = ConnectorConfig.model_validate(GOOD)
+    config = HourlyApiConfig.model_validate(GOOD)
     assert config.token({"POS_TOKEN": "abc\n"}.get).reveal() == "abc"
     with pytest.raises(ConfigError, match="POS_TOKEN") as refused:
         config.token({"POS_TOKEN": "abc def"}.get)
@@ -169,3 +172,27 @@ def test_a_token_is_trimmed_and_one_with_a_blank_inside_is_refused():
 def test_brackets_that_lie_too_deep_are_no_connectors(tmp_path):
     (tmp_path / "connectors.yaml").write_text(f"connectors: {'[' * 3000}{']' * 3000}\n")
     assert refusal(tmp_path / "connectors.yaml").code == "E_CONNECTORS_FILE"
+
+
+def test_connectors_of_several_kinds_share_one_list_and_its_order(tmp_path):
+    files = {"id": "drops", "kind": "ticket_files", "mapping": "till"}
+    loaded = load_connectors(write(tmp_path, GOOD, files, GOOD | {"id": "second"}))
+    assert [config.id for config in loaded] == ["pos-main", "drops", "second"]
+    assert [config.id for config in of_kind(loaded, TicketFilesConfig)] == ["drops"]
+
+
+def test_one_id_for_two_kinds_is_refused(tmp_path):
+    files = {"id": "pos-main", "kind": "ticket_files", "mapping": "till"}
+    assert refusal(write(tmp_path, GOOD, files)).code == "E_DUP_CONNECTOR"
+
+
+def test_a_connector_of_another_kind_is_not_taken_for_it(tmp_path):
+    path = write(tmp_path, GOOD)
+    assert find_connector(path, "pos-main", ConnectorBase).id == "pos-main"
+    with pytest.raises(ConfigError, match="of kind hourly_api, and only one of kind ticket_files"):
+        find_connector(path, "pos-main", TicketFilesConfig)
+
+
+def test_an_unknown_kind_names_those_there_are(tmp_path):
+    error = refusal(write(tmp_path, GOOD | {"kind": "soap"}))
+    assert "kind: it should be one of hourly_api, ticket_files" in str(error)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ksi_pipeline.connectors.base import Answer, Connector
-from ksi_pipeline.connectors.config import ConnectorConfig
 from ksi_pipeline.connectors.hourly_api import LONGEST_URL, hourly_windows, request_url
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, FeedRefused, FeedUnavailable
 from ksi_pipeline.core.schemas import TICKET_HOURS
@@ -44,7 +44,7 @@ GUIDE_ROWS = [
 
 
 def connector_of(api: PosApi, secret: str = SECRET, **changes) -> Connector:
-    config = ConnectorConfig.model_validate(
+    config = HourlyApiConfig.model_validate(
         {
             "id": "pos-main",
             "kind": "hourly_api",

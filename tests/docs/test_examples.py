@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from ksi_pipeline.connectors.config import (
-    ConnectorConfig,
-    load_connectors,
-    load_file_connectors,
-)
+from ksi_pipeline.connectors.config import load_connectors
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.mapping import Columns, Mapping, load_mapping
 from ksi_pipeline.core.ticket_row import KNOWN_FIELDS, read_amounts, read_code, read_time
@@ -106,14 +103,14 @@ def examples(language, first):
 def test_connectors_in_the_docs_can_run(text, tmp_path):
     path = tmp_path / "connectors.yaml"
     path.write_text(text)
-    (connector,) = (*load_connectors(path), *load_file_connectors(path))
+    (connector,) = load_connectors(path)
     assert connector.absent_means == "missing"
 
 
 def test_every_setting_of_a_connector_is_documented():
     text = (REPO / "docs" / "how-to" / "connect-a-till.md").read_text()
     listed = {row[0].strip("`") for row in rows(text)}
-    assert listed == set(ConnectorConfig.model_fields)
+    assert listed == set(HourlyApiConfig.model_fields)
 
 
 @pytest.mark.parametrize("text", examples("json", "["))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from ksi_pipeline.connectors.config import connector_named, load_connectors, parse_connectors
+from ksi_pipeline.connectors.base_config import ConnectorBase
+from ksi_pipeline.connectors.config import find_connector, load_connectors, parse_connectors
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps import connector_state
 from ksi_pipeline.defs.steps.yaml_entries import Entry, with_entry, with_values, without_entry
@@ -126,8 +127,8 @@ def _link_until(index: int, last: date) -> Callable[[str], str]:
 
 def _place(workspace: Workspace, connector_id: str) -> tuple[Path, int]:
     path = workspace.home.connectors
-    configs = load_connectors(path)
-    return path, configs.index(connector_named(configs, connector_id, path))
+    found = find_connector(path, connector_id, ConnectorBase)
+    return path, load_connectors(path).index(found)
 
 
 def _write_connectors(path: Path, text: str) -> Path:

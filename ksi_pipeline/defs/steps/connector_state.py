@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlalchemy import delete, insert, select
 
-from ksi_pipeline.connectors.config import ConnectorConfig
+from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.defs.workspace import Workspace
@@ -25,13 +25,13 @@ from ksi_pipeline.store.tables import CONNECTOR_STATES
 State = Literal["draft", "tested", "active"]
 
 
-def config_hash(config: ConnectorConfig) -> str:
+def config_hash(config: ConnectorBase) -> str:
     """Hash what was set; defaults are left out, so that a new setting changes no hash."""
     said = config.model_dump(mode="json", exclude_defaults=True, exclude={"active", "owner"})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def state_of(workspace: Workspace, config: ConnectorConfig) -> State:
+def state_of(workspace: Workspace, config: ConnectorBase) -> State:
     """Give the state that the ledger has for this configuration, whatever `active` says."""
     row = _row(workspace, config.id)
     if row is None or row["config_hash"] != config_hash(config):
@@ -39,7 +39,7 @@ def state_of(workspace: Workspace, config: ConnectorConfig) -> State:
     return "active" if row["state"] == "active" else "tested"
 
 
-def is_asked(workspace: Workspace, config: ConnectorConfig) -> bool:
+def is_asked(workspace: Workspace, config: ConnectorBase) -> bool:
     """Say whether the schedule has to ask a connector, or to say why it can't."""
     if config.active is not None:
         return config.active
@@ -47,7 +47,7 @@ def is_asked(workspace: Workspace, config: ConnectorConfig) -> bool:
     return row is not None and row["has_been_active"]
 
 
-def require_asked(workspace: Workspace, config: ConnectorConfig) -> AbsentMeans:
+def require_asked(workspace: Workspace, config: ConnectorBase) -> AbsentMeans:
     """Give what absence means, once the connector may run.
 
     Raises:
@@ -66,7 +66,7 @@ def require_asked(workspace: Workspace, config: ConnectorConfig) -> AbsentMeans:
     return config.require_absent_means()
 
 
-def note_tested(workspace: Workspace, config: ConnectorConfig) -> State:
+def note_tested(workspace: Workspace, config: ConnectorBase) -> State:
     """Note that a test passed, and give the state: an active connector stays active."""
     now_us = to_us(workspace.clock())
     before = _row(workspace, config.id)
@@ -87,7 +87,7 @@ def note_tested(workspace: Workspace, config: ConnectorConfig) -> State:
     return "tested"
 
 
-def activate(workspace: Workspace, config: ConnectorConfig) -> None:
+def activate(workspace: Workspace, config: ConnectorBase) -> None:
     """Let the schedule ask a connector from now on.
 
     Raises:

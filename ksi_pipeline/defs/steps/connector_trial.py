@@ -10,7 +10,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from ksi_pipeline.connectors.base import Answer
-from ksi_pipeline.connectors.config import ConnectorConfig
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.tickets import ParsedAnswer, parse_hourly_answer
@@ -83,7 +83,7 @@ class Trial:
 
 def question_of(
     workspace: Workspace,
-    config: ConnectorConfig,
+    config: HourlyApiConfig,
     codes: Sequence[str] = (),
     timezone: str | None = None,
     window: Window | None = None,
@@ -118,7 +118,7 @@ def question_of(
 
 
 def try_connector(
-    workspace: Workspace, config: ConnectorConfig, trial: Trial, *, is_empty_allowed: bool = False
+    workspace: Workspace, config: HourlyApiConfig, trial: Trial, *, is_empty_allowed: bool = False
 ) -> Trial:
     """Ask once and look at the answer; the first thing that stops it is the last check.
 
@@ -136,7 +136,7 @@ def try_connector(
 
 
 def _ask(
-    workspace: Workspace, config: ConnectorConfig, trial: Trial, *, is_empty_allowed: bool
+    workspace: Workspace, config: HourlyApiConfig, trial: Trial, *, is_empty_allowed: bool
 ) -> None:
     try:
         # one attempt: whoever tests wants to know now

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from sqlalchemy import func, select
 
-from ksi_pipeline.connectors.config import ConnectorConfig, load_connectors
+from ksi_pipeline.connectors.config import load_connectors, of_kind
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.feed_coverage import feed_coverage, refused_coverage
 from ksi_pipeline.core.ticket_revisions import new_revisions
@@ -64,7 +65,8 @@ class Totals:
 def parse_answers(workspace: Workspace) -> ParseReport:
     """Read every stored answer that was not read yet, in the order they came."""
     report = ParseReport()
-    configs = {config.id: config for config in load_connectors(workspace.home.connectors)}
+    listed = of_kind(load_connectors(workspace.home.connectors), HourlyApiConfig)
+    configs = {config.id: config for config in listed}
     spaces = {space.site_id: space for space in workspace.spaces()}
     _parse_again_where_rules_changed(workspace, configs, spaces)
     fetches = workspace.store.ledger.unparsed_fetches()
@@ -85,7 +87,7 @@ def parse_answers(workspace: Workspace) -> ParseReport:
 
 
 def _parse_again_where_rules_changed(
-    workspace: Workspace, configs: dict[str, ConnectorConfig], spaces: dict[str, Space]
+    workspace: Workspace, configs: dict[str, HourlyApiConfig], spaces: dict[str, Space]
 ) -> None:
     """Take back what was read by other rules, so that the kept answers are read anew.
 

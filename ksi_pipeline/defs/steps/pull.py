@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ksi_pipeline.connectors.base import Answer, Connector
-from ksi_pipeline.connectors.config import ConnectorConfig, connector_named, load_connectors
+from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
 from ksi_pipeline.connectors.hourly_api import hourly_windows
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.connectors.in_order import answered_in_order
 from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
@@ -78,14 +79,14 @@ def _why_unasked(spaces: list[Space], connector_id: str, window: Window, now: da
     )
 
 
-def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
+def _asked(workspace: Workspace, only: str | None) -> Iterator[HourlyApiConfig]:
     path = workspace.home.connectors
-    configs = load_connectors(path)
     if only is not None:
         # asked by name, a connector may be tried before the schedule takes it
-        yield connector_named(configs, only, path).model_copy(update={"active": True})
+        config = find_connector(path, only, HourlyApiConfig)
+        yield config.model_copy(update={"active": True})
         return
-    for config in configs:
+    for config in of_kind(load_connectors(path), HourlyApiConfig):
         if is_asked(workspace, config):
             yield config
 
@@ -93,7 +94,7 @@ def _asked(workspace: Workspace, only: str | None) -> Iterator[ConnectorConfig]:
 def _pull_site(
     workspace: Workspace,
     report: PullReport,
-    config: ConnectorConfig,
+    config: HourlyApiConfig,
     space: Space,
     window: Window,
     hosts: Hosts,
@@ -142,7 +143,7 @@ class _Asking:
     """
 
     def __init__(
-        self, workspace: Workspace, config: ConnectorConfig, zone: ZoneInfo, hosts: Hosts
+        self, workspace: Workspace, config: HourlyApiConfig, zone: ZoneInfo, hosts: Hosts
     ) -> None:
         self.share = 0.0
         self._workspace, self._config, self._zone, self._hosts = workspace, config, zone, hosts

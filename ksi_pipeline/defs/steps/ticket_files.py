@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from ksi_pipeline.connectors.config import load_file_connectors
+from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.gather import (
     STAMPS,
@@ -35,7 +35,7 @@ from ksi_pipeline.core.file_coverage import file_coverage, uncontested
 from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.core.time import DAY, LocalHour, Window, local_hours, local_midnight_utc
-from ksi_pipeline.defs.steps.ticket_inbox import file_connector, take_by_hand
+from ksi_pipeline.defs.steps.ticket_inbox import take_by_hand
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.layout import DataHome
@@ -104,7 +104,7 @@ def parse_ticket_files(workspace: Workspace, only: str | None = None) -> FilesRe
     """
     report = FilesReport()
     spaces = workspace.spaces()
-    for config in load_file_connectors(workspace.home.connectors):
+    for config in of_kind(load_connectors(workspace.home.connectors), TicketFilesConfig):
         if only not in (None, config.id) or not kept_ticket_files(workspace.store, config.id):
             continue
         try:
@@ -262,7 +262,7 @@ def load_by_hand(workspace: Workspace, connector_id: str, path: Path) -> tuple[b
     Raises:
         ConfigError: the connector, its mapping or its absent_means is wrong or not there.
     """
-    config = file_connector(workspace, connector_id)
+    config = find_connector(workspace.home.connectors, connector_id, TicketFilesConfig)
     config.require_absent_means()
     load_mapping(mapping_path(workspace.home, config))
     is_taken = take_by_hand(workspace, config, path)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ksi_pipeline.connectors.config import load_file_connectors
+from ksi_pipeline.connectors.config import load_connectors, of_kind
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
-from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.ticket_files import SeenFile, is_known, keep_ticket_file
 
@@ -34,7 +33,7 @@ def take_ticket_files(workspace: Workspace) -> InboxReport:
         ConfigError: connectors.yaml is wrong.
     """
     report = InboxReport()
-    for config in load_file_connectors(workspace.home.connectors):
+    for config in of_kind(load_connectors(workspace.home.connectors), TicketFilesConfig):
         if config.active:
             for path, name in _files(workspace.home.drops / config.id, config.pattern):
                 _take(workspace, report, config, path, name)
@@ -47,25 +46,6 @@ def take_by_hand(workspace: Workspace, config: TicketFilesConfig, path: Path) ->
     if is_known(workspace.store, config.id, seen):
         return False
     return keep_ticket_file(workspace.store, config.id, path, seen, workspace.clock())
-
-
-def file_connector(workspace: Workspace, connector_id: str) -> TicketFilesConfig:
-    """Give a connector of kind ticket_files by its id.
-
-    Raises:
-        ConfigError: E_UNKNOWN_CONNECTOR.
-    """
-    configs = load_file_connectors(workspace.home.connectors)
-    for config in configs:
-        if config.id == connector_id:
-            return config
-    known = ", ".join(config.id for config in configs) or "none"
-    raise ConfigError(
-        f"There is no connector {connector_id!r} of kind ticket_files in "
-        f"{workspace.home.connectors} (it has: {known}). Correct the name, or add the connector; "
-        "docs/how-to/load-ticket-files.md says how.",
-        code="E_UNKNOWN_CONNECTOR",
-    )
 
 
 def _take(

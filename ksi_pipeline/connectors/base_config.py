@@ -1,0 +1,68 @@
+"""What every connector in connectors.yaml says, of whatever kind it is."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.tickets import AbsentMeans
+
+
+class ConnectorBase(BaseModel):
+    """One ticket source.
+
+    Attributes:
+        id: names the connector in links, tables and folders.
+        kind: of source; each has a class and settings of its own.
+        absent_means: what an hour of which the source says nothing means; has no default, on
+            purpose.
+        active: true, the schedule asks it untested; false, never; null, as `ksi connector` says.
+        owner: who is told when it fails.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    # How one of this kind chooses absent_means: the end of a sentence.
+    absent_choices: ClassVar[str]
+    absent_question: ClassVar[str]
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    kind: str
+    absent_means: AbsentMeans | None = None
+    active: bool | None = None
+    owner: str | None = None
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """Names of the environment variables whose values it needs and nobody may see."""
+        return ()
+
+    def require_absent_means(self) -> AbsentMeans:
+        """Give what absence means.
+
+        Raises:
+            ConfigError: E_ABSENT_MEANS_UNSET.
+        """
+        if self.absent_means is None:
+            raise ConfigError(
+                f"Connector {self.id!r} cannot run: absent_means is not set, and it decides "
+                f"whether {self.absent_question} is 0 or unknown, which is never guessed. Set "
+                f"absent_means: to {self.absent_choices}.",
+                code="E_ABSENT_MEANS_UNSET",
+            )
+        return self.absent_means
+
+    def require_active(self) -> AbsentMeans:
+        """Give what absence means, once the file says that the connector may run.
+
+        Raises:
+            ConfigError: E_ABSENT_MEANS_UNSET or E_CONNECTOR_INACTIVE.
+        """
+        absent_means = self.require_absent_means()
+        if not self.active:
+            raise ConfigError(
+                f"Connector {self.id!r} is not active; nothing was asked. Run: ksi connector test "
+                f"{self.id}, then ksi connector activate {self.id}.",
+                code="E_CONNECTOR_INACTIVE",
+            )
+        return absent_means
