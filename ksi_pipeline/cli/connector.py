@@ -1,30 +1,20 @@
 """`ksi connector`: ticket sources, from their description to the schedule."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from ksi_pipeline.cli.console import (
-    DATA_SAYS_NO,
-    FROM_TIME,
-    TO_TIME,
     AsJson,
     errors_as_messages,
-    instant_option,
     out,
     print_json,
 )
 from ksi_pipeline.cli.run import require_home
 from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.config import find_connector, load_connectors
-from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
-from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps import connector_state
-from ksi_pipeline.defs.steps.connector_trial import Trial, question_of, try_connector
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import load_settings, secret
 from ksi_pipeline.store.layout import DataHome
@@ -62,7 +52,8 @@ def list_connectors(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if not listed:
         out.print(f"{workspace.home.connectors} has no connector.", markup=False)
     for one in listed:
-        out.print(f"{one['id']}: {one['state']}, {len(one['links'])} codes linked", markup=False)
+        links = f"{len(one['links'])} codes linked"
+        out.print(f"{one['id']} ({one['kind']}): {one['state']}, {links}", markup=False)
 
 
 @connector.command()
@@ -88,49 +79,6 @@ def show(connector_id: ConnectorId, data_dir: DataDir = None, as_json: AsJson = 
         )
 
 
-@connector.command("test")
-def try_connector_once(
-    connector_id: ConnectorId,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(help="ext_ref_code to ask for; again for more; default: those linked."),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone to ask in; default: that of the site.")
-    ] = None,
-    from_time: Annotated[str | None, FROM_TIME] = None,
-    to_time: Annotated[str | None, TO_TIME] = None,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let an empty list pass.")
-    ] = False,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send one real request and look at everything in its answer; no ticket is written."""
-    with errors_as_messages():
-        workspace = open_home(data_dir)
-        config = find_connector(workspace.home.connectors, connector_id, HourlyApiConfig)
-        if (from_time is None) != (to_time is None):
-            raise ConfigError(
-                "--from and --to go together; without both, the last three days are asked for.",
-                code="E_DAYS",
-            )
-        window = None
-        if from_time is not None and to_time is not None:
-            window = Window(instant_option(from_time), instant_option(to_time))
-        trial = question_of(workspace, config, code or (), timezone, window)
-        try_connector(workspace, config, trial, is_empty_allowed=allow_empty)
-        state = connector_state.state_of(workspace, config)
-        if trial.is_passed:
-            state = connector_state.note_tested(workspace, config)
-    if as_json:
-        print_json({"id": config.id, "is_passed": trial.is_passed, "state": state, **_told(trial)})
-    else:
-        _show(trial, config, state)
-    if not trial.is_passed:
-        raise typer.Exit(DATA_SAYS_NO)
-
-
 @connector.command()
 def activate(connector_id: ConnectorId, data_dir: DataDir = None) -> None:
     """Let the schedule ask a connector that passed its test."""
@@ -154,6 +102,7 @@ def _summary(workspace: Workspace, config: ConnectorBase) -> dict[str, Any]:
         by_file[None] = f"{state} (changed since it was active; not asked)"
     return {
         "id": config.id,
+        "kind": config.kind,
         "state": by_file[config.active],
         "secrets": {name: bool(workspace.secrets(name)) for name in config.secret_names},
         "links": _links(workspace, config.id),
@@ -173,39 +122,3 @@ def _links(workspace: Workspace, connector_id: str) -> list[dict[str, Any]]:
         for link in space.file.links
         if link.connector == connector_id
     ]
-
-
-def _told(trial: Trial) -> dict[str, Any]:
-    checks = [{"check": c.name, "code": c.code, "said": c.said} for c in trial.checks]
-    return {
-        "url": trial.url,
-        "codes": list(trial.codes),
-        "timezone": trial.zone,
-        "from": trial.window.start,
-        "to": trial.window.end,
-        "rows": trial.row_count,
-        "checks": checks,
-        "notes": trial.notes,
-    }
-
-
-def _show(trial: Trial, config: ConnectorBase, state: str) -> None:
-    asked = ", ".join(trial.codes)
-    start, end = (_written(instant) for instant in (trial.window.start, trial.window.end))
-    out.print(f"Asked {config.id} for {asked}, {start} to {end} UTC.", markup=False)
-    for check in trial.checks:
-        verdict = "[green]ok[/green]    " if check.code is None else "[red]failed[/red]"
-        code = f"{check.code}: " if check.code else ""
-        out.print(f"{verdict} {check.name}: {escape(code + check.said)}", soft_wrap=True)
-    for note in trial.notes:
-        out.print(f"[yellow]note[/yellow]   {escape(note)}", soft_wrap=True)
-    if not trial.is_passed:
-        out.print(f"{config.id} did not pass; it stays {state}.", markup=False)
-    elif state == "active":
-        out.print(f"{config.id} passed, and is active.", markup=False)
-    else:
-        out.print(f"{config.id} passed. Next: ksi connector activate {config.id}", markup=False)
-
-
-def _written(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

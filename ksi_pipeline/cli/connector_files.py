@@ -9,11 +9,16 @@ from pydantic import ValidationError
 
 from ksi_pipeline.cli.connector import ConnectorId, DataDir, config_of, connector, open_home
 from ksi_pipeline.cli.console import day_option, err, errors_as_messages, out
+from ksi_pipeline.connectors.base_config import ConnectorBase
+from ksi_pipeline.connectors.config import KINDS
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.defs.steps import connector_files, connector_state
 from ksi_pipeline.defs.steps.yaml_entries import Entry
 from ksi_pipeline.space.model import Link
+
+# settings that `new` has an option of their own for
+_OPTIONS = {"url", "token_env", "mapping", "absent_means"}
 
 Code = Annotated[str, typer.Argument(help="ext_ref_code as the feed writes it.")]
 Settings = Annotated[
@@ -25,11 +30,17 @@ Settings = Annotated[
 @connector.command()
 def new(
     connector_id: Annotated[str, typer.Argument(help="Its id; it names rows and a folder.")],
+    kind: Annotated[
+        str, typer.Option(help=f"What it is: {', '.join(KINDS)}.", show_default=True)
+    ] = "hourly_api",
     url: Annotated[
         str | None, typer.Option(help="Without fromTime, toTime and ext_ref_codes.")
     ] = None,
     token_env: Annotated[
         str | None, typer.Option(help="NAME of the variable that holds the Bearer token.")
+    ] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="Of ticket files: name of its file in mappings/.")
     ] = None,
     absent_means: Annotated[
         str | None, typer.Option(help="What an hour without a row is: zero or missing.")
@@ -45,21 +56,20 @@ def new(
     data_dir: DataDir = None,
 ) -> None:
     """Describe a connector in connectors.yaml, as a draft; a terminal is asked what is left out."""
+    given: Entry = {}
+    options = {"url": url, "token_env": token_env, "mapping": mapping, "owner": owner}
+    given |= {name: value for name, value in options.items() if value is not None}
+    given |= {"allow_http": True} if allow_http else {}
+    given |= {"allow_private": True} if allow_private else {}
+    given |= {"absent_means": absent_means} if absent_means is not None else {}
     with errors_as_messages():
         workspace = open_home(data_dir)
-        entry: Entry = {"id": connector_id, "kind": "hourly_api"}
-        entry["url"] = _answered(url, "--url", "Address of the API")
-        entry["token_env"] = _answered(
-            token_env, "--token-env", "NAME of the environment variable with the token"
-        )
-        asks = "An hour that the feed leaves out is: zero (nothing was sold), missing (unknown)"
-        entry["absent_means"] = _answered(absent_means, "--absent-means", asks)
-        entry |= {"allow_http": True} if allow_http else {}
-        entry |= {"allow_private": True} if allow_private else {}
-        entry |= {"owner": owner} if owner else {}
-        path = connector_files.add_connector(workspace, entry | _settings(more))
+        entry: Entry = {"id": connector_id, "kind": kind}
+        entry |= _completed(_class_of(kind), given | _settings(more))
+        path = connector_files.add_connector(workspace, entry)
     out.print(f"{connector_id} is a draft in {path}.", markup=False, soft_wrap=True)
-    out.print(f"Next: ksi connector test {connector_id} --code CODE", markup=False)
+    more_words = " --code CODE" if kind == "hourly_api" else ""
+    out.print(f"Next: ksi connector test {connector_id}{more_words}", markup=False)
 
 
 @connector.command()
@@ -154,10 +164,29 @@ def unlink(
     out.print(f"The link of {ext_ref_code} {until} in {path.name}.", markup=False)
 
 
-def _answered(given: str | None, option: str, question: str) -> str:
-    if given is not None:
-        return given
+def _class_of(kind: str) -> type[ConnectorBase]:
+    if kind not in KINDS:
+        raise ConfigError(
+            f"There is no connector of kind {kind!r}. Nothing was written. The kinds are: "
+            f"{', '.join(KINDS)}.",
+            code="E_CONNECTOR_KIND",
+        )
+    return KINDS[kind]
+
+
+def _completed(kind: type[ConnectorBase], given: Entry) -> Entry:
+    """Ask for what was not given and a connector of this kind cannot do without."""
+    absence = f"{kind.absent_question} is: zero (nothing was sold), missing (unknown)"
+    questions = {**kind.questions, "absent_means": absence[0].upper() + absence[1:]}
+    answered = {name: _answered(given, name, asks) for name, asks in questions.items()}
+    return {**answered, **given}
+
+
+def _answered(given: Entry, name: str, question: str) -> object:
+    if name in given:
+        return given[name]
     if not sys.stdin.isatty():
+        option = f"--{name.replace('_', '-')}" if name in _OPTIONS else f"--set {name}=VALUE"
         raise ConfigError(
             f"{option} is missing, and nobody can be asked here. Nothing was written. Give it.",
             code="E_CONNECTOR_SETTING",

@@ -24,7 +24,7 @@ from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.space import load_spaces
-from ksi_pipeline.defs.steps.ticket_files import COUNTS, load_by_hand, mapping_path
+from ksi_pipeline.defs.steps.ticket_files import COUNTS, load_by_hand
 from ksi_pipeline.defs.steps.ticket_preview import Preview, preview_file
 from ksi_pipeline.defs.workspace import now_utc
 from ksi_pipeline.settings import load_settings
@@ -88,7 +88,7 @@ def _preview(
     require_home(settings)
     workspace = make_workspace(settings)
     config = find_connector(workspace.home.connectors, connector, TicketFilesConfig)
-    path = mapping_path(workspace.home, config)
+    path = workspace.home.mapping(config.mapping)
     zones = {
         link.ext_ref_code: space.file.site.timezone
         for space in workspace.spaces()

@@ -25,6 +25,8 @@ class ConnectorBase(BaseModel):
     # How one of this kind chooses absent_means: the end of a sentence.
     absent_choices: ClassVar[str]
     absent_question: ClassVar[str]
+    # What has to be said of one of this kind besides: setting -> what a person is asked.
+    questions: ClassVar[dict[str, str]]
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     kind: str
@@ -36,6 +38,11 @@ class ConnectorBase(BaseModel):
     def secret_names(self) -> tuple[str, ...]:
         """Names of the environment variables whose values it needs and nobody may see."""
         return ()
+
+    @property
+    def mapping_name(self) -> str | None:
+        """Name of its file in mappings/, without .yaml; None where its rows need no mapping."""
+        return None
 
     def require_absent_means(self) -> AbsentMeans:
         """Give what absence means.

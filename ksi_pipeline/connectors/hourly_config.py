@@ -36,6 +36,11 @@ class HourlyApiConfig(ConnectorBase):
         "counts as 0"
     )
 
+    questions: ClassVar = {
+        "url": "Address of the API, without fromTime, toTime and ext_ref_codes",
+        "token_env": "NAME of the environment variable with the token",
+    }
+
     kind: Literal["hourly_api"]
     url: str
     # upper case only: a pasted token is rarely all upper case

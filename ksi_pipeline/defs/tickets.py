@@ -54,6 +54,7 @@ def hourly_tickets(
     partitions_def=DAYS,
     backfill_policy=SINGLE_RUN,
     deps=[space_model],
+    check_specs=[dg.AssetCheckSpec("every_inbox_was_looked_at", asset="ticket_drops")],
     retry_policy=RETRIES,
 )
 def ticket_drops(
@@ -67,12 +68,21 @@ def ticket_drops(
         found = take_ticket_files(workspace)
     for name in found.waiting:
         context.log.info("File %s may still be written; it waits.", name)
+    for message in found.failed.values():
+        context.log.error(message)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": found.file_count,
             "new_files": found.new_count,
             "waiting_files": len(found.waiting),
-        }
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_inbox_was_looked_at",
+                passed=not found.failed,
+                metadata=dict(found.failed),
+            )
+        ],
     )
 
 

@@ -94,6 +94,10 @@ class DataHome:
         """Folder of mappings of ticket files."""
         return self.root / "mappings"
 
+    def mapping(self, name: str) -> Path:
+        """Where the mapping of a name lies."""
+        return self.mappings / f"{name}.yaml"
+
     @property
     def raw_tickets(self) -> Path:
         """Immutable answers of ticket feeds."""

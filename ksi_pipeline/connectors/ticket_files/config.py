@@ -23,8 +23,15 @@ class TicketFilesConfig(ConnectorBase):
         "left out or late"
     )
 
+    questions: ClassVar = {"mapping": "Name of its file in mappings/, without .yaml"}
+
     kind: Literal["ticket_files"]
     mapping: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     pattern: str = "*"
     stable_s: float = Field(default=60.0, ge=0, le=86_400)
     done_marker: bool = False
+
+    @property
+    def mapping_name(self) -> str:
+        """Name of its file in mappings/, without .yaml."""
+        return self.mapping

@@ -1,8 +1,9 @@
 """How far a connector has come: draft, tested, active. The ledger knows it by its configuration.
 
-A configuration is known by the hash of what was set in connectors.yaml. Any change to it therefore
-makes a draft of the connector, which has to be tested and activated again; changing it back brings
-the state back. `owner` and `active` are left out: they change nothing about what is asked.
+A configuration is known by the hash of what was set in connectors.yaml and in its mapping. Any
+change to it therefore makes a draft of the connector, which has to be tested and activated again;
+changing it back brings the state back. `owner` and `active` are left out: they change nothing about
+what is asked.
 
 `active: true` in the file asks a connector untested, and `active: false` never asks it; without
 `active` the ledger decides.
@@ -25,16 +26,20 @@ from ksi_pipeline.store.tables import CONNECTOR_STATES
 State = Literal["draft", "tested", "active"]
 
 
-def config_hash(config: ConnectorBase) -> str:
+def config_hash(workspace: Workspace, config: ConnectorBase) -> str:
     """Hash what was set; defaults are left out, so that a new setting changes no hash."""
     said = config.model_dump(mode="json", exclude_defaults=True, exclude={"active", "owner"})
+    if config.mapping_name is not None:
+        path = workspace.home.mapping(config.mapping_name)
+        content = path.read_bytes() if path.is_file() else b""
+        said["mapping_sha256"] = hashlib.sha256(content).hexdigest()
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def state_of(workspace: Workspace, config: ConnectorBase) -> State:
     """Give the state that the ledger has for this configuration, whatever `active` says."""
     row = _row(workspace, config.id)
-    if row is None or row["config_hash"] != config_hash(config):
+    if row is None or row["config_hash"] != config_hash(workspace, config):
         return "draft"
     return "active" if row["state"] == "active" else "tested"
 
@@ -77,7 +82,7 @@ def note_tested(workspace: Workspace, config: ConnectorBase) -> State:
         workspace,
         {
             "connector_id": config.id,
-            "config_hash": config_hash(config),
+            "config_hash": config_hash(workspace, config),
             "state": "tested",
             "has_been_active": before is not None and before["has_been_active"],
             "tested_at_utc": now_us,

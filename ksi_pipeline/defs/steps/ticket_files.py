@@ -35,10 +35,10 @@ from ksi_pipeline.core.file_coverage import file_coverage, uncontested
 from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.core.time import DAY, LocalHour, Window, local_hours, local_midnight_utc
+from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
 from ksi_pipeline.defs.steps.ticket_inbox import take_by_hand
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.staged import StagedParquet, into_lake, live_paths, staging_room
 from ksi_pipeline.store.store import Change, QuarantineRow, from_us, to_us
@@ -108,6 +108,8 @@ def parse_ticket_files(workspace: Workspace, only: str | None = None) -> FilesRe
         if only not in (None, config.id) or not kept_ticket_files(workspace.store, config.id):
             continue
         try:
+            if only is None:
+                _require_known_rules(workspace, config)
             source = _source(workspace, config, spaces)
         except ConfigError as error:
             if only is not None:
@@ -119,6 +121,12 @@ def parse_ticket_files(workspace: Workspace, only: str | None = None) -> FilesRe
     return report
 
 
+def _require_known_rules(workspace: Workspace, config: TicketFilesConfig) -> None:
+    """Refuse to read the past by a mapping that was changed and not tested since."""
+    if config.active is None and is_asked(workspace, config):
+        require_asked(workspace, config)
+
+
 def reconcile_files(workspace: Workspace) -> dict[str, int]:
     """Add up what became of every row of every file that was read."""
     sums = [func.coalesce(func.sum(TICKET_FILES.c[name]), 0).label(name) for name in COUNTS]
@@ -127,7 +135,7 @@ def reconcile_files(workspace: Workspace) -> dict[str, int]:
 
 
 def _source(workspace: Workspace, config: TicketFilesConfig, spaces: list[Space]) -> _Source:
-    mapping = load_mapping(mapping_path(workspace.home, config))
+    mapping = load_mapping(workspace.home.mapping(config.mapping))
     linked: dict[str, Space] = {}
     for space in spaces:
         for link in space.file.links:
@@ -264,14 +272,9 @@ def load_by_hand(workspace: Workspace, connector_id: str, path: Path) -> tuple[b
     """
     config = find_connector(workspace.home.connectors, connector_id, TicketFilesConfig)
     config.require_absent_means()
-    load_mapping(mapping_path(workspace.home, config))
+    load_mapping(workspace.home.mapping(config.mapping))
     is_taken = take_by_hand(workspace, config, path)
     return is_taken, parse_ticket_files(workspace, only=connector_id)
-
-
-def mapping_path(home: DataHome, config: TicketFilesConfig) -> Path:
-    """Give where the mapping of a connector lies."""
-    return home.mappings / f"{config.mapping}.yaml"
 
 
 def _refuse_file(

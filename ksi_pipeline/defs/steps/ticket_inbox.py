@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ksi_pipeline.connectors.config import load_connectors, of_kind
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.ticket_files import SeenFile, is_known, keep_ticket_file
 
@@ -19,11 +21,13 @@ class InboxReport:
 
     Attributes:
         waiting: files that are not whole yet, as far as one can tell.
+        failed: for each connector whose inbox was left alone, its code and message.
     """
 
     file_count: int = 0
     new_count: int = 0
     waiting: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def take_ticket_files(workspace: Workspace) -> InboxReport:
@@ -34,10 +38,22 @@ def take_ticket_files(workspace: Workspace) -> InboxReport:
     """
     report = InboxReport()
     for config in of_kind(load_connectors(workspace.home.connectors), TicketFilesConfig):
-        if config.active:
-            for path, name in _files(workspace.home.drops / config.id, config.pattern):
-                _take(workspace, report, config, path, name)
+        if not is_asked(workspace, config):
+            continue
+        try:
+            require_asked(workspace, config)
+        except ConfigError as error:
+            report.failed[config.id] = f"{error.code}: {error}"
+            continue
+        for path, name in _files(workspace.home.drops / config.id, config.pattern):
+            _take(workspace, report, config, path, name)
     return report
+
+
+def newest_file(workspace: Workspace, config: TicketFilesConfig) -> Path | None:
+    """Give the file of a connector's inbox that was written last, whole or not."""
+    found = [path for path, _ in _files(workspace.home.drops / config.id, config.pattern)]
+    return found[-1] if found else None
 
 
 def take_by_hand(workspace: Workspace, config: TicketFilesConfig, path: Path) -> bool:

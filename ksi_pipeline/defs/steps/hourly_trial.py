@@ -1,12 +1,12 @@
-"""Trying a connector: one real small request, and everything that can be seen in its answer.
+"""Trying an hourly API: one real small request, and all that can be seen in its answer.
 
-No ticket is written. What a pass means is decided here; that it passed is noted by the caller.
+No ticket is written.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ksi_pipeline.connectors.base import Answer
@@ -15,6 +15,7 @@ from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.tickets import ParsedAnswer, parse_hourly_answer
 from ksi_pipeline.core.time import Window, aligned_to_hours, hour_start_utc
+from ksi_pipeline.defs.steps.trial import Trial
 from ksi_pipeline.defs.workspace import Workspace
 
 # Long enough to meet a day on which the store was open, short enough for the slowest till.
@@ -41,44 +42,12 @@ _STEP_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: null `code` is a pass, otherwise what was wrong."""
+class Question:
+    """What a trial asks for."""
 
-    name: str
-    code: str | None
-    said: str
-
-
-@dataclass(slots=True)
-class Trial:
-    """What one request showed.
-
-    Attributes:
-        url: asked, without the token.
-        notes: what is no fault and worth knowing.
-    """
-
-    connector_id: str
     codes: tuple[str, ...]
     zone: str
     window: Window
-    url: str | None = None
-    row_count: int = 0
-    checks: list[Check] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether nothing was wrong."""
-        return all(check.code is None for check in self.checks)
-
-    def passed(self, name: str, said: str) -> None:
-        """Note that something is right."""
-        self.checks.append(Check(name, None, said))
-
-    def failed(self, name: str, code: str, said: str) -> None:
-        """Note that something is wrong."""
-        self.checks.append(Check(name, code, said))
 
 
 def question_of(
@@ -87,7 +56,7 @@ def question_of(
     codes: Sequence[str] = (),
     timezone: str | None = None,
     window: Window | None = None,
-) -> Trial:
+) -> Question:
     """Decide what a trial asks: codes and zone of the links, and the last three days, unless given.
 
     Raises:
@@ -114,44 +83,62 @@ def question_of(
     zone = _zone(timezone)
     now = hour_start_utc(workspace.clock(), zone)
     asked = aligned_to_hours(window or Window(now - _USUAL, now), zone)
-    return Trial(config.id, tuple(codes), zone.key, asked)
+    return Question(tuple(codes), zone.key, asked)
 
 
 def try_connector(
-    workspace: Workspace, config: HourlyApiConfig, trial: Trial, *, is_empty_allowed: bool = False
+    workspace: Workspace,
+    config: HourlyApiConfig,
+    question: Question,
+    *,
+    is_empty_allowed: bool = False,
 ) -> Trial:
     """Ask once and look at the answer; the first thing that stops it is the last check.
 
     What a feed says is quoted; a token that it repeats is blotted out.
     """
+    start, end = (_written(at) for at in (question.window.start, question.window.end))
+    trial = Trial(config.id, f"for {', '.join(question.codes)}, {start} to {end} UTC")
+    trial.told = {
+        "url": None,
+        "codes": list(question.codes),
+        "timezone": question.zone,
+        "from": question.window.start,
+        "to": question.window.end,
+    }
     try:
         token = config.token(workspace.secrets)
     except ConfigError as error:
         trial.failed("token", error.code, str(error))
         return trial
-    _ask(workspace, config, trial, is_empty_allowed=is_empty_allowed)
+    _ask(workspace, config, question, trial, is_empty_allowed=is_empty_allowed)
     trial.checks = [replace(check, said=token.hide_in(check.said)) for check in trial.checks]
     trial.notes = [token.hide_in(note) for note in trial.notes]
     return trial
 
 
 def _ask(
-    workspace: Workspace, config: HourlyApiConfig, trial: Trial, *, is_empty_allowed: bool
+    workspace: Workspace,
+    config: HourlyApiConfig,
+    question: Question,
+    trial: Trial,
+    *,
+    is_empty_allowed: bool,
 ) -> None:
     try:
         # one attempt: whoever tests wants to know now
         once = config.model_copy(update={"max_attempts": 1})
         connector = make_connector(once, workspace.secrets, workspace.clock)
-        answers = connector.fetch(trial.window, trial.codes, ZoneInfo(trial.zone))
+        answers = connector.fetch(question.window, question.codes, ZoneInfo(question.zone))
     except KsiError as error:
         trial.failed(_STEP_OF.get(error.code, "answer"), error.code, str(error))
         return
     (answer,) = answers[:1]
-    trial.url = answer.url
+    trial.told["url"] = answer.url
     trial.passed("address", f"{config.url.split('?')[0]} answered 200")
     trial.passed("token", f"the token of {config.token_env} was accepted")
     try:
-        parsed = parse_hourly_answer(answer.body, answer.fetch, known_codes=set(trial.codes))
+        parsed = parse_hourly_answer(answer.body, answer.fetch, known_codes=set(question.codes))
     except ContractError as error:
         trial.failed(_STEP_OF.get(error.code, "shape"), error.code, str(error))
         return
@@ -160,25 +147,14 @@ def _ask(
     )
     trial.passed("shape", f"a bare list of {trial.row_count} rows")
     if trial.row_count == 0:
-        _about_empty(trial, is_empty_allowed=is_empty_allowed)
+        elsewhere = "Name hours with sales with --from and --to"
+        trial.about_empty(is_empty_allowed=is_empty_allowed, look_elsewhere=elsewhere)
         return
-    _about_rows(trial, parsed)
+    _about_rows(trial, question, parsed)
     _note(trial, answer, parsed)
 
 
-def _about_empty(trial: Trial, *, is_empty_allowed: bool) -> None:
-    if is_empty_allowed:
-        trial.notes.append("The list is empty, so no row could be looked at.")
-        return
-    trial.failed(
-        "rows",
-        "E_TEST_EMPTY",
-        "The list is empty, which is a valid answer and shows nothing about rows, hours and codes. "
-        "Name hours with sales with --from and --to, or accept it with --allow-empty.",
-    )
-
-
-def _about_rows(trial: Trial, parsed: ParsedAnswer) -> None:
+def _about_rows(trial: Trial, question: Question, parsed: ParsedAnswer) -> None:
     """Judge rows, hours and codes; E_HOUR_INCOMPLETE only follows from another row.
 
     Rows of codes that were not asked for do no harm, they are kept as unmatched; but where all rows
@@ -192,11 +168,11 @@ def _about_rows(trial: Trial, parsed: ParsedAnswer) -> None:
         ("hours", "every time is the start of a local hour inside the window, once for each code"),
         ("codes", "rows carry codes that were asked for"),
     ]:
-        if name == "codes" and parsed.rows.num_rows and not _sent(parsed) & set(trial.codes):
+        if name == "codes" and parsed.rows.num_rows and not _sent(parsed) & set(question.codes):
             trial.failed(
                 name,
                 "E_UNKNOWN_CODE",
-                f"Asked for {', '.join(trial.codes)}, the feed sent rows of "
+                f"Asked for {', '.join(question.codes)}, the feed sent rows of "
                 f"{', '.join(sorted(_sent(parsed))[:10])} and none of these. Link the code exactly "
                 "as the feed writes it, leading zeros included.",
             )
@@ -235,3 +211,7 @@ def _zone(name: str) -> ZoneInfo:
             f"{name!r} is no time zone. Nothing was asked. Write it like Europe/Madrid.",
             code="E_NOTHING_TO_ASK",
         ) from error
+
+
+def _written(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
