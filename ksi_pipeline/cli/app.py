@@ -6,8 +6,13 @@ import typer
 
 from ksi_pipeline import __version__
 
-# these add their verbs to `connector`
-from ksi_pipeline.cli import connector_certify, connector_files, connector_trial  # noqa: F401
+# these add their verbs to `connector` and `tickets`
+from ksi_pipeline.cli import (  # noqa: F401
+    connector_certify,
+    connector_files,
+    connector_trial,
+    ticket_truth,
+)
 from ksi_pipeline.cli.connector import connector
 from ksi_pipeline.cli.demo import demo
 from ksi_pipeline.cli.events import events

@@ -1,4 +1,4 @@
-"""A second ledger over the same files, to try what another space file would give.
+"""A second ledger over the same files, to try what another space file or a replay would give.
 
 What is written through it stays in its own folder; the data home and its ledger stay as they are.
 """
@@ -18,6 +18,7 @@ from ksi_pipeline.store.tables import (
     FILES,
     QUARANTINE,
     STEPS,
+    TICKET_FILES,
 )
 
 # Columns that name a file of the data home.
@@ -38,6 +39,19 @@ def open_aside(store: Store, root: Path) -> Store:
                 target.execute(
                     insert(table), [_elsewhere(dict(row), store.home.root) for row in rows]
                 )
+    return aside
+
+
+def open_unread(store: Store, root: Path) -> Store:
+    """Open a store in an empty folder that has another store's raw tickets, none of them read."""
+    aside = Store(DataHome(root))
+    with _steady(store.ledger.engine) as source, aside.ledger.transaction() as target:
+        for table in (FETCHES, TICKET_FILES):
+            of_reading = ("rows_", "unmatched_")
+            blank: dict[str, Any] = {c.name: None for c in table.c if c.name.startswith(of_reading)}
+            for rows in source.execute(select(table)).mappings().partitions(_BATCH):
+                unread = [{**row, **blank, "is_parsed": False} for row in rows]
+                target.execute(insert(table), [_elsewhere(r, store.home.root) for r in unread])
     return aside
 
 
