@@ -39,3 +39,12 @@
 {% macro as_double(expression) -%}
     cast({{ expression }} as {{ double_type() }})
 {%- endmacro %}
+
+{#- Money keeps four decimals through every sum; a sum would widen the type. -#}
+{% macro as_money(expression) -%}
+    cast({{ expression }} as {{ money_type() }})
+{%- endmacro %}
+
+{% macro money_type() -%}
+    decimal(18, 4)
+{%- endmacro %}

@@ -17,6 +17,12 @@ traffic as (
 
 ),
 
+sales as (
+
+    select * from {{ ref('fct_sales_hourly') }}
+
+),
+
 conversion as (
 
     select * from {{ ref('fct_conversion_hourly') }}
@@ -30,6 +36,12 @@ facts as (
         hour_start_utc
 
     from traffic
+    union all
+    select
+        unit_key,
+        hour_start_utc
+
+    from sales
     union all
     select
         unit_key,
@@ -66,7 +78,7 @@ final as (
     where
         spine.unit_key is null
         or counted.row_count is null
-        or counted.row_count <> 2
+        or counted.row_count <> 3
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'fct_conversion_hourly'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_sales_hourly'}}}) }}
 -- The tickets of a unit-hour are the current tickets of its linked codes, no more and no fewer,
 -- wherever the feed covered the hour.
 
@@ -12,32 +12,32 @@ tickets as (
         hour_start_utc,
         sum(num_tickets) as ticket_count
 
-    from {{ ref('int_unit_ticket_hours') }}
+    from {{ ref('int_unit_ticket_totals') }}
     group by site_id, unit_id, hour_start_utc
 
 ),
 
-conversion as (
+sales as (
 
-    select * from {{ ref('fct_conversion_hourly') }}
+    select * from {{ ref('fct_sales_hourly') }}
 
 ),
 
 final as (
 
     select
-        conversion.unit_key,
-        conversion.hour_start_utc,
-        conversion.ticket_count as counted,
+        sales.unit_key,
+        sales.hour_start_utc,
+        sales.ticket_count as counted,
         coalesce(tickets.ticket_count, 0) as linked
 
-    from conversion
+    from sales
     left join tickets
         on
-            conversion.site_id = tickets.site_id
-            and conversion.unit_id = tickets.unit_id
-            and conversion.hour_start_utc = tickets.hour_start_utc
-    where conversion.ticket_count <> coalesce(tickets.ticket_count, 0)
+            sales.site_id = tickets.site_id
+            and sales.unit_id = tickets.unit_id
+            and sales.hour_start_utc = tickets.hour_start_utc
+    where sales.ticket_count <> coalesce(tickets.ticket_count, 0)
 
 )
 

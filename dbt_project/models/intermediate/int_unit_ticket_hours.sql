@@ -49,6 +49,13 @@ final as (
         ticket_hours.ext_ref_code,
         ticket_hours.category,
         ticket_hours.num_tickets,
+        ticket_hours.num_returns,
+        ticket_hours.gross_sales,
+        ticket_hours.returns_amount,
+        ticket_hours.net_sales,
+        ticket_hours.units,
+        ticket_hours.currency,
+        ticket_hours.tax_included,
         ticket_hours.fetched_at_utc
 
     from ticket_hours

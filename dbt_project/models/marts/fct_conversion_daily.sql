@@ -34,6 +34,15 @@ summed as (
         sum(case when is_matched then ticket_count end) as ticket_count,
         sum(case when is_matched then entry_count end) as entry_count,
         sum(case when is_matched then net_entry_count end) as net_entry_count,
+        sum(case when is_matched then net_sales end) as net_sales,
+        -- hours without tickets have no amount and lack none
+        min(case when is_matched and amount_reason <> 'no_tickets' then amount_reason end)
+            as lacking_reason,
+        min(case when is_matched and net_sales is not null then currency end) as first_currency,
+        max(case when is_matched and net_sales is not null then currency end) as last_currency,
+        sum(case when is_matched and tax_included then 1 else 0 end) as taxed_count,
+        sum(case when is_matched and not tax_included then 1 else 0 end) as untaxed_count,
+        count(case when is_matched then net_sales end) as amount_count,
         sum(case when is_matched then 1 else 0 end) as matched_hours,
         sum(case when is_open then 1 else 0 end) as open_hours,
         sum(case when is_matched then {{ microseconds('open_s') }} else 0 end) as matched_us,
@@ -48,15 +57,33 @@ summed as (
 
 ),
 
+reasoned as (
+
+    select
+        *,
+        case
+            when matched_hours = 0 then unmatched_reason
+            when lacking_reason is not null then lacking_reason
+            when net_sales is null then 'no_tickets'
+            when first_currency <> last_currency then 'currencies_differ'
+            when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
+            when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
+        end as amount_reason
+
+    from summed
+
+),
+
 divided as (
 
     select
         *,
+        case when amount_reason is null then {{ as_money('net_sales') }} end as known_net_sales,
         {{ share('matched_us', 'open_us') }} as completeness,
         {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
         {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross
 
-    from summed
+    from reasoned
 
 ),
 
@@ -73,6 +100,14 @@ final as (
         conversion_rate,
         conversion_rate_gross,
         conversion_rate > 1 as is_over_100,
+        known_net_sales as net_sales,
+        case when amount_reason is null then first_currency end as currency,
+        case
+            when amount_reason is not null then null
+            when taxed_count > 0 then true
+            when untaxed_count > 0 then false
+        end as tax_included,
+        {{ ratio('known_net_sales', 'net_entry_count') }} as sales_per_visitor,
         {{ as_bigint('matched_hours') }} as matched_hours,
         {{ as_bigint('open_hours') }} as open_hours,
         completeness,
@@ -87,6 +122,7 @@ final as (
                 then unmatched_reason
             when net_entry_count = 0 then 'no_entries'
         end as reason,
+        case when open_hours > 0 then amount_reason else 'closed' end as amount_reason,
         is_provisional = 1 as is_provisional,
         as_of_utc,
         case

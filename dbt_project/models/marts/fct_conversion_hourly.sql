@@ -11,21 +11,12 @@ affected as (
 
 ),
 
-link_hours as (
+sales as (
 
     select *
 
-    from {{ ref('int_link_hours') }} as every_link_hours
-    {{ where_affected('every_link_hours', ['site_id', 'unit_id', 'hour_start_utc']) }}
-
-),
-
-ticket_hours as (
-
-    select *
-
-    from {{ ref('int_unit_ticket_hours') }} as every_ticket_hours
-    {{ where_affected('every_ticket_hours', ['site_id', 'unit_id', 'hour_start_utc']) }}
+    from {{ ref('fct_sales_hourly') }} as every_sale
+    {{ where_affected('every_sale', ['site_id', 'unit_id', 'hour_start_utc']) }}
 
 ),
 
@@ -38,59 +29,27 @@ traffic as (
 
 ),
 
-feeds as (
-
-    select
-        site_id,
-        unit_id,
-        hour_start_utc,
-        min(completeness) as completeness,
-        min(coverage_reason) as coverage_reason,
-        min(case when is_whole_hour_observed then 1 else 0 end) as is_whole_hour_observed,
-        max(case when is_provisional then 1 else 0 end) as is_provisional
-
-    from link_hours
-    group by site_id, unit_id, hour_start_utc
-
-),
-
-tickets as (
-
-    select
-        site_id,
-        unit_id,
-        hour_start_utc,
-        sum(num_tickets) as ticket_count,
-        max(fetched_at_utc) as as_of_utc
-
-    from ticket_hours
-    group by site_id, unit_id, hour_start_utc
-
-),
-
 joined as (
 
     select
         traffic.*,
-        feeds.coverage_reason,
-        feeds.site_id is not null as is_linked,
-        coalesce(feeds.is_provisional, 0) = 1 as is_feed_provisional,
-        case when traffic.is_open then coalesce(feeds.completeness, 0) end as feed_completeness,
-        case when feeds.is_whole_hour_observed = 1 then coalesce(tickets.ticket_count, 0) end
-            as ticket_count,
-        case when feeds.is_whole_hour_observed = 1 then tickets.as_of_utc end as tickets_as_of_utc
+        sales.ticket_count,
+        sales.net_sales,
+        sales.currency,
+        sales.tax_included,
+        sales.completeness as feed_completeness,
+        sales.basis as sales_basis,
+        sales.reason as sales_reason,
+        sales.amount_reason,
+        sales.is_provisional as is_feed_provisional,
+        sales.as_of_utc as tickets_as_of_utc
 
     from traffic
-    left join feeds
+    inner join sales
         on
-            traffic.site_id = feeds.site_id
-            and traffic.unit_id = feeds.unit_id
-            and traffic.hour_start_utc = feeds.hour_start_utc
-    left join tickets
-        on
-            traffic.site_id = tickets.site_id
-            and traffic.unit_id = tickets.unit_id
-            and traffic.hour_start_utc = tickets.hour_start_utc
+            traffic.site_id = sales.site_id
+            and traffic.unit_id = sales.unit_id
+            and traffic.hour_start_utc = sales.hour_start_utc
 
 ),
 
@@ -104,7 +63,8 @@ paired as (
         end as both_completeness,
         {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
         {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross,
-        {{ ratio('ticket_count', 'net_entry_count_imputed') }} as conversion_rate_imputed
+        {{ ratio('ticket_count', 'net_entry_count_imputed') }} as conversion_rate_imputed,
+        {{ ratio('net_sales', 'net_entry_count') }} as sales_per_visitor
 
     from joined
 
@@ -136,7 +96,7 @@ final as (
         business_date,
         is_open,
         open_s,
-        {{ as_bigint('ticket_count') }} as ticket_count,
+        ticket_count,
         entry_count,
         net_entry_count,
         conversion_rate,
@@ -145,19 +105,21 @@ final as (
         entry_count_imputed,
         net_entry_count_imputed,
         conversion_rate_imputed,
+        net_sales,
+        currency,
+        tax_included,
+        sales_per_visitor,
         both_completeness as completeness,
         completeness as traffic_completeness,
         feed_completeness,
         pair_basis as basis,
         case
             when not is_open then 'closed'
-            when not is_linked then 'feed_not_linked'
-            when
-                ticket_count is null or feed_completeness < {{ var('completeness_complete') }}
-                then coalesce(coverage_reason, 'feed_silent')
+            when sales_basis <> 'measured' then sales_reason
             when basis <> 'measured' then reason
             when net_entry_count = 0 then 'no_entries'
         end as reason,
+        amount_reason,
         pair_basis = 'measured' as is_matched,
         is_feed_provisional as is_provisional,
         tickets_as_of_utc as as_of_utc,

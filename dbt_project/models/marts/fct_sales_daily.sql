@@ -1,0 +1,137 @@
+-- Grain: one row per site, unit and business date.
+-- Sums over every hour that the feed covered, closed ones included: what was sold was sold.
+
+{{ config(
+    pre_hook="{{ delete_affected(
+        ['site_id', 'unit_id', 'business_date'], 'int_affected_unit_dates'
+    ) }}"
+) }}
+
+{% set lacking = "('feed_has_no_amount', 'currencies_differ', 'tax_basis_differs')" %}
+{% set amounts = ['gross_sales', 'returns_amount', 'net_sales'] %}
+
+with
+
+affected as (
+
+    select * from {{ ref('int_affected_unit_dates') }}
+
+),
+
+hours as (
+
+    select *
+
+    from {{ ref('fct_sales_hourly') }} as every_hour
+    {{ where_affected('every_hour', ['site_id', 'unit_id', 'business_date']) }}
+
+),
+
+summed as (
+
+    select
+        unit_key,
+        site_id,
+        unit_id,
+        business_date,
+        sum(ticket_count) as ticket_count,
+        sum(return_count) as return_count,
+        {% for name in amounts %}
+            sum({{ name }}) as {{ name }},
+        {% endfor %}
+        sum(units) as units,
+        min(case when net_sales is not null then currency end) as first_currency,
+        max(case when net_sales is not null then currency end) as last_currency,
+        count(net_sales) as amount_count,
+        count(case when net_sales is not null then currency end) as currency_count,
+        sum(case when tax_included then 1 else 0 end) as taxed_count,
+        sum(case when not tax_included then 1 else 0 end) as untaxed_count,
+        -- an hour without tickets lacks no amount, and an hour not covered is told by completeness
+        min(case when amount_reason in {{ lacking }} then amount_reason end) as lacking_reason,
+        sum(case when is_open and ticket_count is not null then {{ microseconds('open_s') }} end)
+            as known_us,
+        sum({{ microseconds('open_s') }}) as open_us,
+        count(ticket_count) as known_hours,
+        min(case when is_open and basis <> 'measured' then reason end) as missing_reason,
+        max(case when is_open and is_provisional then 1 else 0 end) as is_provisional,
+        max(as_of_utc) as as_of_utc
+
+    from hours
+    group by unit_key, site_id, unit_id, business_date
+
+),
+
+reasoned as (
+
+    select
+        *,
+        {{ share('coalesce(known_us, 0)', 'open_us') }} as completeness,
+        case
+            when lacking_reason is not null then lacking_reason
+            when amount_count = 0 and known_hours = 0 then missing_reason
+            when amount_count = 0 then 'no_tickets'
+            when currency_count not in (0, amount_count) or first_currency <> last_currency
+                then 'currencies_differ'
+            when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
+            when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
+        end as no_amount_reason
+
+    from summed
+
+),
+
+amounts as (
+
+    select
+        *,
+        {% for name in amounts %}
+            case when no_amount_reason is null then {{ as_money(name) }} end as known_{{ name }},
+        {% endfor %}
+        case when no_amount_reason is null then units end as known_units
+
+    from reasoned
+
+),
+
+final as (
+
+    select
+        unit_key,
+        site_id,
+        unit_id,
+        business_date,
+        {{ as_bigint('ticket_count') }} as ticket_count,
+        {{ as_bigint('return_count') }} as return_count,
+        {% for name in amounts %}
+            known_{{ name }} as {{ name }},
+        {% endfor %}
+        {{ as_bigint('known_units') }} as units,
+        case when no_amount_reason is null then first_currency end as currency,
+        case
+            when no_amount_reason is not null then null
+            when taxed_count > 0 then true
+            when untaxed_count > 0 then false
+        end as tax_included,
+        {{ ratio('known_net_sales', 'ticket_count') }} as average_ticket_value,
+        {{ ratio('known_units', 'ticket_count') }} as units_per_ticket,
+        completeness,
+        case
+            when known_hours = 0 then 'missing'
+            when completeness >= {{ var('completeness_complete') }} then 'measured'
+            else 'partial'
+        end as basis,
+        case
+            when open_us = 0 then 'closed'
+            when known_hours = 0 or completeness < {{ var('completeness_complete') }}
+                then missing_reason
+        end as reason,
+        no_amount_reason as amount_reason,
+        is_provisional = 1 as is_provisional,
+        as_of_utc,
+        'sales.v1' as metric_version
+
+    from amounts
+
+)
+
+select * from final
