@@ -3,6 +3,7 @@
 What a caller gets for each outcome:
 
 * 200                                  the reply, its body complete and within the size limit
+* 200 whose body holds the token       FeedRefused E_FEED_ECHO; nothing of it is kept
 * 401, 403                             FeedRefused E_FEED_AUTH
 * 3xx                                  FeedRefused E_FEED_REDIRECT; never followed, because a
                                        redirect would carry the token to an address nobody chose
@@ -26,7 +27,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -38,7 +38,6 @@ from ksi_pipeline import __version__
 from ksi_pipeline.core.errors import (
     ConfigError,
     ContractError,
-    FeedRefused,
     FeedUnavailable,
 )
 from ksi_pipeline.core.secret import Token
@@ -47,12 +46,23 @@ from ksi_pipeline.http.addresses import (
     PublicAddressesAdapter,
     check_behind_proxy,
 )
-from ksi_pipeline.http.failures import NEXT, Failure, connection_failure, message, shown_url
+from ksi_pipeline.http.failures import (
+    NEXT,
+    Failure,
+    connection_failure,
+    echo_failure,
+    message,
+    refusal,
+    shown_url,
+)
 from ksi_pipeline.http.hosts import Hosts
 
 _LOG = logging.getLogger(__name__)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_QUOTED_CHARACTERS = 160
+# It quotes header lines that it cannot read, and the token may stand in one.
+logging.getLogger("urllib3.connection").addFilter(
+    lambda record: not str(record.msg).startswith("Failed to parse headers")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +94,27 @@ class HttpReply:
     """A complete 200 reply; header names are as sent, compare them without case."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
 class _Bearer(AuthBase):
     """Puts the token on a request; as `auth` it also keeps a .netrc file from replacing it."""
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Token | None) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
+
+
+class _Session(requests.Session):
+    """Never looks where a redirect leads: to do so, the base class reads its body without limit."""
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        return None
 
 
 class HttpClient:
@@ -128,7 +146,7 @@ class HttpClient:
         self._rng = rng or random.Random()
         self._now = now
         self._on_wait = on_wait
-        self._session = requests.Session()
+        self._session = _Session()
         if not self.limits.allow_private:
             for scheme in ("http://", "https://"):
                 self._session.mount(scheme, PublicAddressesAdapter())
@@ -142,12 +160,12 @@ class HttpClient:
         """Close the connections that are open."""
         self._session.close()
 
-    def get(self, url: str, *, token: Token, asker: str) -> HttpReply:
+    def get(self, url: str, *, token: Token | None, asker: str) -> HttpReply:
         """Send GET until it is answered or the attempts are spent.
 
         Args:
             url: complete and already quoted; it is sent byte for byte.
-            token: the Bearer token.
+            token: the Bearer token; null sends none.
             asker: who asks, as errors begin: "Connector 'pos-main'".
 
         Raises:
@@ -195,7 +213,7 @@ class HttpClient:
             self._hosts.answered(host)
         raise outcome.kind(message(outcome, asker, url, attempt), code=outcome.code)
 
-    def _attempt(self, url: str, token: Token) -> HttpReply | Failure:
+    def _attempt(self, url: str, token: Token | None) -> HttpReply | Failure:
         # An environment's proxy cannot reach this machine's own loopback.
         host = urlsplit(url).hostname or ""
         self._session.trust_env = host not in _LOOPBACK
@@ -213,9 +231,13 @@ class HttpClient:
                 body = self._read(response, deadline)
                 if isinstance(body, Failure):
                     return body
-                if response.status_code == 200:
-                    return HttpReply(200, dict(response.headers), body)
-                return self._refusal(response, body, token)
+                status, headers = response.status_code, response.headers
+                if status != 200:
+                    reason = response.reason or ""
+                    return refusal(status, reason, headers, body, token, self._now())
+                if token is not None and token.is_in(body):
+                    return echo_failure()
+                return HttpReply(200, dict(headers), body)
         except PrivateAddress as error:
             what = f"would have gone to {error}, and was not sent"
             return Failure(what, "E_PRIVATE_ADDRESS", ConfigError)
@@ -245,39 +267,6 @@ class HttpClient:
                 what = f"was still sending after {self.limits.total_timeout_s:g} s"
                 return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
         return b"".join(pieces)
-
-    def _refusal(self, response: requests.Response, body: bytes, token: Token) -> Failure:
-        status = response.status_code
-        what = f"was answered {status} {token.hide_in(response.reason or '')}".rstrip()
-        if 300 <= status < 400:
-            host = urlsplit(token.hide_in(response.headers.get("Location", ""))).netloc
-            what += f" (to {host or 'the same host'})"
-            return Failure(what, "E_FEED_REDIRECT", FeedRefused)
-        said = token.hide_in(body[:4096].decode("utf-8", "replace"))
-        what += f" with {' '.join(said.split())[:_QUOTED_CHARACTERS]!r}" if said.strip() else ""
-        if status in (401, 403):
-            return Failure(what, "E_FEED_AUTH", FeedRefused)
-        if status == 408:
-            return Failure(what, "E_FEED_TIMEOUT", FeedUnavailable)
-        if status == 429 or status >= 500:
-            wait_s = self._asked_wait_s(response.headers.get("Retry-After"))
-            is_gateway = status in (502, 503, 504)
-            return Failure(what, "E_FEED_UNAVAILABLE", FeedUnavailable, wait_s, is_gateway)
-        return Failure(what, "E_FEED_REFUSED", FeedRefused)
-
-    def _asked_wait_s(self, retry_after: str | None) -> float | None:
-        """Read Retry-After, seconds or an HTTP date; None when absent or unreadable."""
-        if retry_after is None:
-            return None
-        if retry_after.strip().isdecimal():
-            return float(retry_after)
-        try:
-            until = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        return max(0.0, (until - self._now()).total_seconds())
 
     def _wait_s(self, attempt: int, asked_s: float | None) -> float:
         backoff_s = self.limits.backoff_s * 2.0 ** (attempt - 1) * self._rng.uniform(0.5, 1.0)

@@ -1,12 +1,15 @@
 """What the HTTP client makes of every kind of answer, against a real server."""
 
 import gzip
+import html
+import json
 import logging
 import random
 import socket
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 
@@ -227,6 +230,9 @@ def test_a_token_that_would_break_the_header_is_refused_without_being_shown(bad)
             Fault(status=307, body=b"", headers={"Location": f"http://{SECRET}.example/"}),
             id="echoed-in-redirect",
         ),
+        pytest.param(Fault(status=404, body=SECRET.encode("utf-16")), id="echoed-in-utf-16"),
+        pytest.param(Fault(body=f"<pre>Bearer {SECRET}</pre>".encode()), id="echoed-in-200"),
+        pytest.param(Fault(status=401, body=b" " * 4090 + SECRET.encode()), id="echoed-late"),
         pytest.param(Fault(latency_s=0.4, times=9), id="time-out"),
         pytest.param(Fault(is_cut=True, times=9), id="cut"),
     ],
@@ -249,6 +255,91 @@ def test_the_token_is_in_no_message_no_log_and_no_frame_of_the_error(fault, capl
             assert SECRET not in repr(trace.tb_frame.f_locals)
         trace = trace.tb_next
     assert looked_at
+
+
+ODD = "s3c/ret+Tok=en<&'42"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        pytest.param(ODD.encode(), id="as-it-is"),
+        pytest.param(json.dumps(ODD).replace("/", "\\/").encode(), id="json"),
+        pytest.param("".join(f"\\u{ord(c):04X}" for c in ODD).encode(), id="json-in-numbers"),
+        pytest.param(html.escape(ODD).encode(), id="html"),
+        pytest.param("".join(f"&#x{ord(c):X};" for c in ODD).encode(), id="html-in-numbers"),
+        pytest.param(quote(ODD, safe="").encode(), id="url"),
+        pytest.param(quote(ODD, safe="").lower().replace("tok", "Tok").encode(), id="url-lower"),
+        pytest.param(ODD.encode("utf-16-be"), id="utf-16"),
+    ],
+)
+def test_a_good_answer_that_holds_the_token_is_refused_however_it_is_spelt(spelt):
+    with (
+        PosApi(ROWS, token=ODD, faults=[Fault(body=b'[{"time": "' + spelt + b'"}]')]) as api,
+        pytest.raises(FeedRefused, match="owner of the feed") as refused,
+    ):
+        ask(api, client(), secret=ODD)
+    assert refused.value.code == "E_FEED_ECHO"
+    assert len(api.requests) == 1
+    assert ODD not in str(refused.value)
+
+
+def test_an_answer_that_holds_only_a_part_of_the_token_is_an_answer():
+    part = Fault(body=f'["{SECRET[:-1]}", "50 % \\u00e9"]'.encode())
+    with PosApi(ROWS, token=SECRET, faults=[part]) as api:
+        assert ask(api, client()).status == 200
+
+
+def test_a_header_line_that_cannot_be_read_is_not_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    reply = f"HTTP/1.1 200 OK\r\nnone: 1\r\nBearer {SECRET}\r\n\r\n[]".encode()
+    assert raw_reply(reply, client()).status == 200
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param(b"http://[", id="no-url"),
+        pytest.param(b"/caf\xe9", id="latin-1"),
+        pytest.param(b"//:99999999/", id="no-port"),
+    ],
+)
+def test_a_redirect_to_an_address_that_cannot_be_read_is_refused(location):
+    reply = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    with pytest.raises(FeedRefused) as refused:
+        raw_reply(reply, client(max_attempts=1))
+    assert refused.value.code == "E_FEED_REDIRECT"
+
+
+def test_a_redirect_with_a_body_above_the_limit_is_not_read_to_its_end():
+    bomb = gzip.compress(b" " * 200_000)
+    headers = {"Content-Encoding": "gzip", "Location": "/elsewhere"}
+    moved = Fault(status=302, body=bomb, headers=headers)
+    with PosApi(ROWS, token=SECRET, faults=[moved]) as api, pytest.raises(ContractError) as refused:
+        ask(api, client(max_bytes=100_000))
+    assert refused.value.code == "E_FEED_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "retry_after", ["Mon, 02 Mar 2026 09:00:12 +99999999999999", "Mon, 02 Mar 99999 09:00:12 GMT"]
+)
+def test_a_retry_after_that_is_no_date_falls_back_to_the_usual_wait(retry_after):
+    waits: list[float] = []
+    busy = Fault(status=503, headers={"Retry-After": retry_after})
+    with PosApi(ROWS, token=SECRET, faults=[busy]) as api:
+        ask(api, client(waits))
+    assert 0.5 <= waits[0] <= 1.0
+
+
+def test_without_a_token_nothing_is_sent_in_its_place(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with PosApi(ROWS, token=SECRET) as api, pytest.raises(FeedRefused) as refused:
+        client().get(api.url + QUERY, token=None, asker=ASKER)
+    assert refused.value.code == "E_FEED_AUTH"
+    assert not api.requests[0].is_authorized
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"])

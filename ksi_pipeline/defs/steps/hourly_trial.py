@@ -24,6 +24,7 @@ _MOST_CODES = 5
 
 _STEP_OF = {
     "E_FEED_AUTH": "token",
+    "E_FEED_ECHO": "token",
     "E_PRIVATE_ADDRESS": "address",
     "E_FEED_UNAVAILABLE": "address",
     "E_FEED_TIMEOUT": "address",
