@@ -8,12 +8,13 @@ the same question twice shows at least that an hour never turns into two rows.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ksi_pipeline.connectors.certify_remedies import REMEDIES
+from ksi_pipeline.connectors.certify_remedies import ECHO_REMEDY, REMEDIES
+from ksi_pipeline.connectors.certify_rows import change_of, count, keys
 from ksi_pipeline.connectors.hourly_api import LONGEST_URL, request_url
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.core.secret import Token
@@ -24,7 +25,6 @@ from ksi_pipeline.core.time import (
     Window,
     aligned_to_hours,
     local_midnight_utc,
-    utc_offset,
 )
 from ksi_pipeline.http import HttpClient
 
@@ -91,8 +91,8 @@ class Prober:
             *(("plus_offset", self._plus_offset), ("spring_day", lambda: self._dst_day(1))),
             *(("autumn_day", lambda: self._dst_day(-1)), ("empty_list", self._empty_list)),
             *(("unknown_code", self._unknown_code), ("same_twice", self._same_twice)),
-            *(("longest_window", self._longest_window), ("wrong_token", self._wrong_token)),
-            ("long_url", self._long_url),
+            *(("longest_window", self._longest_window), ("long_url", self._long_url)),
+            *(("wrong_token", self._wrong_token), ("no_token", self._no_token)),
         ]
         is_reached = True
         for name, run in probes:
@@ -106,6 +106,7 @@ class Prober:
     def _run(self, name: str, run: Callable[[], str]) -> Finding:
         self._asked = None
         verdict: Verdict = "passed"
+        remedy = None
         try:
             said = run()
         except _NotAsked as reason:
@@ -113,15 +114,13 @@ class Prober:
         except (_Wrong, KsiError) as problem:
             code = f"{problem.code}: " if isinstance(problem, KsiError) else ""
             verdict, said = "failed", f"{code}{problem}"
+            remedy = ECHO_REMEDY if code.startswith("E_FEED_ECHO") else REMEDIES[name]
         asked = self.token.hide_in(self._asked) if self._asked else None
-        remedy = REMEDIES[name] if verdict == "failed" else None
         return Finding(name, verdict, asked, self.token.hide_in(said), remedy)
 
-    def _body(
-        self, window: Window, codes: Sequence[str], zone: ZoneInfo, token: Token | None = None
-    ) -> bytes:
+    def _body(self, window: Window, codes: Sequence[str], zone: ZoneInfo) -> bytes:
         self._asked = request_url(self.url, window, codes, zone)
-        return self.http.get(self._asked, token=token or self.token, asker=_ASKER).body
+        return self.http.get(self._asked, token=self.token, asker=_ASKER).body
 
     def _read(self, body: bytes, window: Window, codes: Sequence[str]) -> ParsedAnswer:
         now = self.clock()
@@ -145,14 +144,14 @@ class Prober:
 
     def _bare_list(self) -> str:
         first = self._first()
-        return f"a list of {_count(first)} rows"
+        return f"a list of {count(first)} rows"
 
     def _rows(self) -> str:
         others = {*_TIMES, "E_DUP_HOUR", "E_HOUR_INCOMPLETE", "E_UNKNOWN_CODE"}
         _refuse_rows(self._first(), lambda code: code not in others)
-        if not _count(self._first()):
+        if not count(self._first()):
             raise _NotAsked("the list is empty; name hours with sales with --from and --to")
-        return f"{_count(self._first())} rows, all as the contract says"
+        return f"{count(self._first())} rows, all as the contract says"
 
     def _hours(self) -> str:
         _refuse_rows(self._first(), lambda code: code in _TIMES)
@@ -167,10 +166,10 @@ class Prober:
     def _repeated_keys(self) -> str:
         if len(self.codes) < 2:
             raise _NotAsked("it takes two codes; give --code twice")
-        together = _keys(self._first())
+        together = keys(self._first())
         alone: set[tuple[object, ...]] = set()
         for code in self.codes[:3]:
-            alone |= _keys(self._asked_for(self.window, [code]))
+            alone |= keys(self._asked_for(self.window, [code]))
         self._first()
         together = {key for key in together if key[0] in self.codes[:3]}
         if together != alone:
@@ -181,25 +180,25 @@ class Prober:
 
     def _inclusive_end(self) -> str:
         self._require_rows()
-        hours = sorted({str(key[1]) for key in _keys(self._first())})
+        hours = sorted({str(key[1]) for key in keys(self._first())})
         start = datetime.fromisoformat(hours[len(hours) // 2])
-        expected = {key for key in _keys(self._first()) if key[1] == start.isoformat()}
+        expected = {key for key in keys(self._first()) if key[1] == start.isoformat()}
         answer = self._asked_for(Window(start, start + HOUR), self.codes)
-        if _count(answer) != len(_keys(answer)) or _keys(answer) != expected:
-            raise _Wrong(f"{_count(answer)} rows for one hour that has {len(expected)}")
+        if count(answer) != len(keys(answer)) or keys(answer) != expected:
+            raise _Wrong(f"{count(answer)} rows for one hour that has {len(expected)}")
         return "one hour alone gives its own rows"
 
     def _plus_offset(self) -> str:
         answer = self._asked_for(self.window, self.codes, _FAR_ZONE)
-        if _keys(answer) != _keys(self._base_answer()):
+        if keys(answer) != keys(self._base_answer()):
             raise _Wrong(
-                f"{len(_keys(answer))} rows for the window written at +05:45, and "
-                f"{len(_keys(self._base_answer()))} for the same window at the site's own offset"
+                f"{len(keys(answer))} rows for the window written at +05:45, and "
+                f"{len(keys(self._base_answer()))} for the same window at the site's own offset"
             )
         return "the window written at +05:45 gives the same rows"
 
     def _dst_day(self, sign: int) -> str:
-        day = _change_of(self.zone, self.window.end, sign)
+        day = change_of(self.zone, self.window.end, sign)
         if day is None:
             raise _NotAsked(f"clocks were not set there in the last year in {self.zone.key}")
         window = Window(
@@ -209,31 +208,31 @@ class Prober:
         answer = self._asked_for(window, self.codes)
         _refuse_rows(answer, lambda code: code != "E_UNKNOWN_CODE")
         hours = (window.end - window.start) // HOUR
-        if not _count(answer):
+        if not count(answer):
             raise _NotAsked(f"{day.date()}, {hours} hours: answered, and no row to look at")
-        return f"{day.date()}, {hours} hours: {_count(answer)} rows, none wrong"
+        return f"{day.date()}, {hours} hours: {count(answer)} rows, none wrong"
 
     def _empty_list(self) -> str:
         ahead = self.clock() + 2 * DAY
         window = aligned_to_hours(Window(ahead, ahead + 2 * HOUR), self.zone)
         answer = self._asked_for(window, self.codes)
-        if _count(answer):
-            raise _Wrong(f"{_count(answer)} rows for hours that are still to come")
+        if count(answer):
+            raise _Wrong(f"{count(answer)} rows for hours that are still to come")
         return "hours to come give an empty list"
 
     def _unknown_code(self) -> str:
         answer = self._asked_for(self.window, [self.codes[0], _NO_CODE])
-        mine = {key for key in _keys(self._base_answer()) if key[0] == self.codes[0]}
-        if _keys(answer) != mine:
-            raise _Wrong(f"{len(_keys(answer))} rows, and {len(mine)} without the unknown code")
+        mine = {key for key in keys(self._base_answer()) if key[0] == self.codes[0]}
+        if keys(answer) != mine:
+            raise _Wrong(f"{len(keys(answer))} rows, and {len(mine)} without the unknown code")
         return "a code that it does not know is left out"
 
     def _same_twice(self) -> str:
         first, again = self._base_answer(), self._asked_for(self.window, self.codes)
-        before, now = ({key[:3] for key in _keys(answer)} for answer in (first, again))
+        before, now = ({key[:3] for key in keys(answer)} for answer in (first, again))
         if before != now:
             raise _Wrong(f"{len(now - before)} hours came and {len(before - now)} went")
-        changed = len(_keys(again) - _keys(first))
+        changed = len(keys(again) - keys(first))
         return f"the same hours; {changed} of them restated" if changed else "the same rows"
 
     def _longest_window(self) -> str:
@@ -243,17 +242,25 @@ class Prober:
         took_s = time.monotonic() - began
         if took_s > _SLOW_S:
             raise _Wrong(f"seven days took {took_s:.1f} s")
-        return f"seven days, {_count(answer)} rows, in {took_s:.1f} s"
+        return f"seven days, {count(answer)} rows, in {took_s:.1f} s"
 
     def _wrong_token(self) -> str:
         wrong = Token(sha256(self.token.reveal().encode()).hexdigest())
+        return self._require_refused(wrong, "a wrong token")
+
+    def _no_token(self) -> str:
+        return self._require_refused(None, "a request without a token")
+
+    def _require_refused(self, token: Token | None, what: str) -> str:
+        self._asked = request_url(self.url, self.window, self.codes, self.zone)
         try:
-            self._body(self.window, self.codes, self.zone, wrong)
+            self.http.get(self._asked, token=token, asker=_ASKER)
         except KsiError as error:
             if error.code == "E_FEED_AUTH":
-                return "a wrong token is refused"
-            raise
-        raise _Wrong("200: a wrong token gets the sales as well")
+                return f"{what} is refused"
+            if error.code != "E_FEED_ECHO":
+                raise
+        raise _Wrong(f"200: {what} gets the sales as well")
 
     def _long_url(self) -> str:
         codes = list(self.codes)
@@ -274,22 +281,6 @@ class Prober:
             raise _NotAsked("no row could be read; name hours with sales with --from and --to")
 
 
-def _filler(codes: Sequence[str]) -> str:
-    return f"{_NO_CODE}-{len(codes)}"
-
-
-def _count(answer: ParsedAnswer) -> int:
-    aside = sum(1 for row in answer.rejected if row.code != "E_UNKNOWN_CODE")
-    return int(answer.rows.num_rows) + aside
-
-
-def _keys(answer: ParsedAnswer) -> set[tuple[object, ...]]:
-    """Give the rows that could be read: code, hour in UTC, category and tickets."""
-    names = ("ext_ref_code", "hour_start_utc", "category", "num_tickets")
-    columns = [answer.rows[name].to_pylist() for name in names]
-    return {(code, hour.isoformat(), *rest) for code, hour, *rest in zip(*columns, strict=True)}
-
-
 def _refuse_rows(answer: ParsedAnswer, is_wrong: Callable[[str], bool]) -> None:
     wrong = [row for row in answer.rejected if is_wrong(row.code)]
     if wrong:
@@ -298,11 +289,5 @@ def _refuse_rows(answer: ParsedAnswer, is_wrong: Callable[[str], bool]) -> None:
         raise _Wrong(f"{first.code}: row {first.row_number}, {first.raw_value[:200]}{more}")
 
 
-def _change_of(zone: ZoneInfo, before: datetime, sign: int) -> datetime | None:
-    """Find the last local day on which clocks went forward (1) or back (-1), within a year."""
-    for days in range(1, 366):
-        end = local_midnight_utc((before.astimezone(zone) - days * DAY + DAY).date(), zone)
-        start = local_midnight_utc((before.astimezone(zone) - days * DAY).date(), zone)
-        if (utc_offset(end, zone) - utc_offset(start, zone)) * sign > timedelta(0):
-            return start.astimezone(zone)
-    return None
+def _filler(codes: Sequence[str]) -> str:
+    return f"{_NO_CODE}-{len(codes)}"

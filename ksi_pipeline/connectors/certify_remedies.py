@@ -22,5 +22,10 @@ REMEDIES = {
     "same_twice": "Give the same question the same rows; a corrected hour keeps its one row.",
     "longest_window": "Answer seven days within 30 seconds, and better within 10.",
     "wrong_token": "Answer 401 to a token that is wrong; sales are open to anybody otherwise.",
+    "no_token": "Answer 401 where the header Authorization is missing; sales are open to anybody "
+    "who knows the address otherwise.",
     "long_url": f"Accept a URL of {LONGEST_URL} characters.",
 }
+
+# of any probe whose answer repeats the token
+ECHO_REMEDY = "Never repeat the token in an answer: it ends up in files and logs of whoever asks."

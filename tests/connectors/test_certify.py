@@ -40,10 +40,13 @@ class Till(PosApi):
 
 
 class OpenTill(PosApi):
-    """A till that asks for no token."""
+    """A till that asks for no token, or lets any token in; what it lets in is a function."""
+
+    lets_in = staticmethod(lambda _sent: True)
 
     def answer(self, target, headers):
-        return super().answer(target, {**headers, "authorization": f"Bearer {SECRET}"})
+        right = {**headers, "authorization": f"Bearer {SECRET}"}
+        return super().answer(target, right if self.lets_in(headers.get("authorization")) else {})
 
 
 def findings(api: PosApi, codes=("0001", "0002")) -> dict:
@@ -142,9 +145,31 @@ def test_a_wrapper_around_the_list_ends_the_probes():
     assert found["repeated_keys"].verdict == "skipped"
 
 
-def test_a_wrong_token_that_is_let_in_is_a_fault():
+@pytest.mark.parametrize(
+    ("lets_in", "probes"),
+    [
+        pytest.param(lambda _sent: True, {"wrong_token", "no_token"}, id="anybody"),
+        pytest.param(lambda sent: sent is not None, {"wrong_token"}, id="any token"),
+        pytest.param(lambda sent: sent in (None, f"Bearer {SECRET}"), {"no_token"}, id="no token"),
+    ],
+)
+def test_a_till_that_is_open_fails_the_probe_of_the_token_that_it_lets_in(lets_in, probes):
     with OpenTill(ROWS, token=SECRET) as api:
-        assert failed(findings(api)) == {"wrong_token"}
+        api.lets_in = lets_in
+        found = findings(api)
+    assert failed(found) == probes
+    for name in probes:
+        assert "gets the sales as well" in found[name].said
+        assert "401" in found[name].remedy
+
+
+def test_a_token_that_comes_back_is_a_fault_with_a_remedy_of_its_own():
+    with PosApi(ROWS, token=SECRET, faults=[Fault(body=f'["{SECRET}"]'.encode())]) as api:
+        found = findings(api)
+    assert failed(found) == {"answer"}
+    assert "E_FEED_ECHO" in found["answer"].said
+    assert "Never repeat the token" in found["answer"].remedy
+    assert SECRET not in str(found)
 
 
 def test_a_till_that_refuses_everything_fails_once_and_the_rest_is_skipped():
@@ -197,7 +222,7 @@ def certify(*arguments: str):
 def test_the_report_names_question_and_change_and_never_the_token(monkeypatch):
     monkeypatch.setenv("KSI_TEST_TOKEN", SECRET)
     here = ("--from", START, "--to", END, "--allow-http", "--allow-private")
-    echo = Fault(body=SECRET.encode(), times=2)
+    echo = Fault(status=404, body=SECRET.encode())
     with PosApi(ROWS, token=SECRET) as api:
         said = ""
         for how in ([], ["--json"]):
@@ -207,7 +232,7 @@ def test_the_report_names_question_and_change_and_never_the_token(monkeypatch):
             bad = certify(api.url, *here, *how)
             assert bad.exit_code == 1
             said += good.output + bad.output
-    assert "change: Send the JSON list itself" in said
+    assert "change: Answer GET with status 200" in said
     assert "asked:  GET http://127.0.0.1" in said
     assert SECRET not in said
 
