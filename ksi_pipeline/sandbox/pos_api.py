@@ -2,8 +2,9 @@
 
 It speaks the contract (docs/how-to/connect-a-till.md) strictly, so that a connector that passes
 here has sent what a real till system needs: times with an offset, `+` as %2B, repeated
-ext_ref_codes, a Bearer token, toTime inclusive. Faults can be scripted, one request after the
-other. It listens on 127.0.0.1 only.
+ext_ref_codes, a Bearer token, toTime inclusive. A token may read all codes or those of one tenant.
+Faults can be scripted, one request after the other, or come by chance. It listens on 127.0.0.1
+only.
 """
 
 import hmac
@@ -11,8 +12,8 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,34 +21,15 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qs
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.time import parse_instant
+from ksi_pipeline.sandbox.faults import Chance, Fault
+from ksi_pipeline.sandbox.feed_file import read_rows
+
+__all__ = ["Fault", "FeedRow", "PosApi", "Recorded"]
 
 FeedRow = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What the next answers do instead of the truth.
-
-    Attributes:
-        status: of the answer.
-        body: instead of the true one; a function gets the true body.
-        headers: sent as well.
-        latency_s: waited before anything is sent.
-        is_cut: the connection closes without an answer.
-        times: for how many requests.
-    """
-
-    status: int = 200
-    body: bytes | Callable[[bytes], bytes] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    latency_s: float = 0.0
-    is_cut: bool = False
-    times: int = 1
+_PIECE = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +39,7 @@ class Recorded:
     Attributes:
         target: path and query, the bytes of the request line.
         headers: names in lower case, without authorization.
-        is_authorized: whether the token was the right one.
+        is_authorized: whether the token is one that it knows.
     """
 
     target: bytes
@@ -85,8 +67,12 @@ class PosApi:
         rows: Path | Iterable[FeedRow],
         *,
         token: str,
+        tenants: Mapping[str, Collection[str]] | None = None,
+        is_foreign_refused: bool = True,
         port: int = 0,
         faults: Iterable[Fault] = (),
+        chance: Chance | None = None,
+        latency_s: float = 0.0,
         on_request: Callable[[str], None] | None = None,
     ) -> None:
         """Listen, but do not answer yet.
@@ -94,9 +80,14 @@ class PosApi:
         Args:
             rows: rows of the contract, or a .json or .parquet file of them (`time` as text),
                 answered in this order, with whatever v2 fields they have.
-            token: the one Bearer token that is right.
+            token: the Bearer token that may read every code.
+            tenants: further tokens, each with the codes that it may read.
+            is_foreign_refused: 403 to a tenant's token that asks for a code of somebody else;
+                otherwise that code is left out of the answer.
             port: 0 takes a free one.
-            faults: scripted, in order; the truth follows once they are used up.
+            faults: scripted, in order; the truth, or chance, follows once they are used up.
+            chance: further faults; none when null.
+            latency_s: waited before every answer.
             on_request: gets a line per answered request, for a terminal.
 
         Raises:
@@ -106,7 +97,10 @@ class PosApi:
         self.requests: list[Recorded] = []
         self.faults: deque[Fault] = deque()
         self.script(*faults)
-        self._token = token
+        self._codes_of: dict[str, Collection[str] | None] = {token: None, **(tenants or {})}
+        self._is_foreign_refused = is_foreign_refused
+        self.chance = chance or Chance(())
+        self.latency_s = latency_s
         self._lock = threading.Lock()
         self._on_request = on_request
         self.replace_rows(rows)
@@ -119,6 +113,11 @@ class PosApi:
                 code="E_SANDBOX",
             ) from error
         self._thread: threading.Thread | None = None
+
+    @property
+    def codes(self) -> list[str]:
+        """The ext_ref_codes that have rows, sorted."""
+        return sorted(self._known_codes)
 
     @property
     def url(self) -> str:
@@ -154,8 +153,9 @@ class PosApi:
 
     def replace_rows(self, rows: Path | Iterable[FeedRow]) -> None:
         """Change what is true, as a till system does that corrects an hour."""
-        listed = _read(rows) if isinstance(rows, Path) else [dict(row) for row in rows]
+        listed = read_rows(rows) if isinstance(rows, Path) else [dict(row) for row in rows]
         self._rows = [(parse_instant(str(row["time"])), row) for row in listed]
+        self._known_codes = {str(row["ext_ref_code"]) for row in listed}
 
     def truth(self, query: str) -> bytes:
         """Answer a query from the rows.
@@ -179,25 +179,45 @@ class PosApi:
 
     def answer(self, target: bytes, headers: Mapping[str, str]) -> Fault:
         """Decide what one request gets, and note it."""
-        sent = headers.get("authorization", "").encode()
-        is_authorized = hmac.compare_digest(sent, f"Bearer {self._token}".encode())
+        token = self._token_in(headers.get("authorization", ""))
         shown = {name: value for name, value in headers.items() if name != "authorization"}
         with self._lock:
-            self.requests.append(Recorded(target, shown, is_authorized))
-            fault = self.faults.popleft() if self.faults else Fault()
+            self.requests.append(Recorded(target, shown, token is not None))
+            fault = self.faults.popleft() if self.faults else self.chance.fault_of(target)
         path, _, query = target.decode("latin-1").partition("?")
-        if not is_authorized:
+        if token is None:
             return _error(HTTPStatus.UNAUTHORIZED, "the Bearer token is missing or wrong")
         if path != self.path:
             return _error(HTTPStatus.NOT_FOUND, f"nothing here but {self.path}")
         if isinstance(fault.body, bytes) or fault.is_cut:
             return fault
+        foreign = self._foreign_codes(query, self._codes_of[token])
+        if foreign and self._is_foreign_refused:
+            codes = ", ".join(sorted(foreign))
+            return _error(HTTPStatus.FORBIDDEN, f"this token may not read {codes}")
         try:
             body = self.truth(query)
         except _BadRequest as problem:
             return _error(HTTPStatus.BAD_REQUEST, str(problem))
+        if foreign:
+            own = [row for row in json.loads(body) if row["ext_ref_code"] not in foreign]
+            body = json.dumps(own, ensure_ascii=False).encode()
         body = fault.body(body) if fault.body else body
-        return Fault(fault.status, body, fault.headers, fault.latency_s)
+        return replace(fault, body=body)
+
+    def _token_in(self, authorization: str) -> str | None:
+        sent = authorization.encode()
+        for token in self._codes_of:
+            if hmac.compare_digest(sent, f"Bearer {token}".encode()):
+                return token
+        return None
+
+    def _foreign_codes(self, query: str, allowed: Collection[str] | None) -> set[str]:
+        """Give the codes that are asked for and are somebody else's; one nobody has is not."""
+        if allowed is None:
+            return set()
+        asked = set(parse_qs(query, keep_blank_values=True).get("ext_ref_codes", []))
+        return (asked & self._known_codes) - set(allowed)
 
     def report(self, line: str) -> None:
         """Tell a terminal, if one listens."""
@@ -214,12 +234,13 @@ def _handler_of(api: PosApi) -> type[BaseHTTPRequestHandler]:
             reply = api.answer(
                 target, {name.lower(): value for name, value in self.headers.items()}
             )
-            time.sleep(reply.latency_s)
+            time.sleep(api.latency_s + reply.latency_s)
             if reply.is_cut:
                 self.close_connection = True
                 return
             body = reply.body if isinstance(reply.body, bytes) else b""
-            api.report(f"{reply.status} GET {target.decode('latin-1')}")
+            why = f" ({reply.name})" if reply.name else ""
+            api.report(f"{reply.status} GET {target.decode('latin-1')}{why}")
             try:
                 self._send(reply, body)
             except (BrokenPipeError, ConnectionResetError):
@@ -227,11 +248,17 @@ def _handler_of(api: PosApi) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, reply: Fault, body: bytes) -> None:
             self.send_response(reply.status)
-            headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            length = len(body) + reply.padding
+            headers = {"Content-Type": "application/json", "Content-Length": str(length)}
             for name, value in {**headers, **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
+            if reply.sent_share < 1:
+                self.close_connection = True
+                body = body[: int(len(body) * reply.sent_share)]
             self.wfile.write(body)
+            for begin in range(0, reply.padding, _PIECE):
+                self.wfile.write(b" " * min(_PIECE, reply.padding - begin))
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay quiet: the base class would write each request to stderr."""
@@ -253,40 +280,3 @@ def _time_of(given: Mapping[str, Sequence[str]], name: str) -> datetime:
         return parse_instant(values[0])
     except ContractError as error:
         raise _BadRequest(f"{name}: {error}") from error
-
-
-def _read(path: Path) -> list[dict[str, object]]:
-    """Read the rows of a file, each with what an answer needs.
-
-    Raises:
-        ConfigError: E_SANDBOX_ROWS, saying what is wrong.
-    """
-    try:
-        rows = _rows_of(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise _no_rows(path, f"it cannot be read: {error}") from error
-    if not isinstance(rows, list):
-        raise _no_rows(path, "it is no list of rows")
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict) or not {"time", "ext_ref_code"} <= row.keys():
-            raise _no_rows(path, f"row {number} is no object with time and ext_ref_code")
-    return rows
-
-
-def _rows_of(path: Path) -> object:
-    if path.suffix == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
-    if path.suffix == ".parquet":
-        return [
-            {name: value for name, value in row.items() if value is not None}
-            for row in pq.read_table(path).to_pylist()
-        ]
-    raise ValueError(f"the sandbox serves .json and .parquet files, not {path.suffix or 'this'}")
-
-
-def _no_rows(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        f"Serving {path} failed: {why}. Nothing is served. Give a file of rows as in "
-        "docs/how-to/connect-a-till.md.",
-        code="E_SANDBOX_ROWS",
-    )

@@ -74,6 +74,12 @@ def test_a_file_of_rows_that_cannot_be_served_is_refused(name, content, tmp_path
     assert name in said.replace(" ", "")
 
 
+def test_a_fault_that_there_is_not_is_refused_before_anything_is_simulated(tmp_path):
+    words = ("sandbox", "--dir", tmp_path / "mall", "--fault", "teapot")
+    assert "duplicate-hour" in refused(*words, code="E_SANDBOX_FAULT")
+    assert not (tmp_path / "mall").exists()
+
+
 @pytest.mark.parametrize("verb", ["run", "demo", "sandbox"])
 def test_a_file_is_no_data_home(verb, tmp_path):
     (tmp_path / "file").write_text("mine")
