@@ -77,7 +77,7 @@ def sandbox(
     if is_written:
         _say(f"{data_dir / 'connectors.yaml'} asks it as pos-main.")
     _say(
-        f"To connect it: ksi connector new my-till --url {api.url} --token-env {_TOKEN_ENV} "
+        f"To connect it: ksi connector new sandbox-till --url {api.url} --token-env {_TOKEN_ENV} "
         "--absent-means missing --allow-http --allow-private"
     )
     try:

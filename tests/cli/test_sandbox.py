@@ -74,11 +74,11 @@ def test_its_tokens_and_its_command_connect_a_till_and_each_token_reads_its_own(
     assert ksi_word == "ksi"
     assert ksi(home, *words).exit_code == 0
     both = ["--code", "0001", "--code", "café 2"]
-    passed = ksi(home, "connector", "test", "my-till", *HOURS, *both, "--json")
+    passed = ksi(home, "connector", "test", "sandbox-till", *HOURS, *both, "--json")
     assert failed(passed) == set()
-    assert ksi(home, "connector", "activate", "my-till").exit_code == 0
-    ksi(home, "connector", "edit", "my-till", "--set", "token_env=KSI_POS_CAF__2_TOKEN")
-    refused = ksi(home, "connector", "test", "my-till", *HOURS, *both, "--json")
+    assert ksi(home, "connector", "activate", "sandbox-till").exit_code == 0
+    ksi(home, "connector", "edit", "sandbox-till", "--set", "token_env=KSI_POS_CAF__2_TOKEN")
+    refused = ksi(home, "connector", "test", "sandbox-till", *HOURS, *both, "--json")
     assert failed(refused) == {"E_FEED_AUTH"}
-    own = ksi(home, "connector", "test", "my-till", *HOURS, *both[2:], "--json")
+    own = ksi(home, "connector", "test", "sandbox-till", *HOURS, *both[2:], "--json")
     assert failed(own) == set()
