@@ -1,6 +1,7 @@
 """`ksi connector new|edit|rm|link|unlink`: changes to connectors.yaml and to space files."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from ksi_pipeline.cli.connector import ConnectorId, DataDir, config_of, connector, open_home
 from ksi_pipeline.cli.console import day_option, err, errors_as_messages, out
 from ksi_pipeline.connectors.base_config import ConnectorBase
-from ksi_pipeline.connectors.config import KINDS
+from ksi_pipeline.connectors.config import KINDS, parse_connectors
+from ksi_pipeline.connectors.template import template
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.defs.steps import connector_files, connector_state
@@ -53,9 +55,15 @@ def new(
     ] = False,
     owner: Annotated[str | None, typer.Option(help="Who is told when it fails.")] = None,
     more: Settings = None,
+    is_template: Annotated[
+        bool, typer.Option("--template", help="Print every setting with its meaning, and end.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Describe a connector in connectors.yaml, as a draft; a terminal is asked what is left out."""
+    if is_template:
+        _print_template(connector_id, kind)
+        return
     given: Entry = {}
     options = {"url": url, "token_env": token_env, "mapping": mapping, "owner": owner}
     given |= {name: value for name, value in options.items() if value is not None}
@@ -70,6 +78,13 @@ def new(
     out.print(f"{connector_id} is a draft in {path}.", markup=False, soft_wrap=True)
     more_words = " --code CODE" if kind == "hourly_api" else ""
     out.print(f"Next: ksi connector test {connector_id}{more_words}", markup=False)
+
+
+def _print_template(connector_id: str, kind: str) -> None:
+    with errors_as_messages():
+        text = template(_class_of(kind), kind, connector_id)
+        parse_connectors(text, Path("the template"))
+    typer.echo(text, nl=False)
 
 
 @connector.command()

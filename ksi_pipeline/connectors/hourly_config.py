@@ -24,7 +24,10 @@ class HourlyApiConfig(ConnectorBase):
         token_env: name of the environment variable that holds the Bearer token.
         allow_http: permits http://, on which the token travels readable.
         allow_private: permits an address of this machine or of the network it stands in.
-        longest_window_days: of one request.
+        connect_timeout_s: until a connection stands.
+        read_timeout_s: of silence; one attempt takes at most four times as long.
+        max_attempts: requests in all, the first included.
+        longest_window_days: of one request; smaller for a slow feed.
         parallel_requests: asked at once, where a span takes several requests.
     """
 

@@ -1,13 +1,14 @@
 """`ksi connector new|edit|rm|link|unlink` change one entry of a file, or nothing at all."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ksi_pipeline.cli import app
-from ksi_pipeline.connectors.config import load_connectors
+from ksi_pipeline.connectors.config import KINDS, load_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
 from ksi_pipeline.space.load import load_space
 
@@ -101,6 +102,30 @@ def test_new_keeps_what_is_there(home):
 )
 def test_a_wrong_connector_is_not_written(home, arguments, code):
     assert "s3cret" not in refused(home, "new", *arguments, code=code)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_template_shows_every_setting_of_its_kind_with_its_meaning_and_loads(tmp_path, kind):
+    result = CliRunner().invoke(app, ["connector", "new", "pos", "--kind", kind, "--template"])
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "connectors.yaml"
+    path.write_text(result.stdout)
+    (loaded,) = load_connectors(path)
+    assert (loaded.id, loaded.kind) == ("pos", kind)
+    lines = result.stdout.splitlines()
+    for name in KINDS[kind].model_fields:
+        (at,) = (n for n, line in enumerate(lines) if re.match(rf" +(- |# )?{name}:", line))
+        assert name == "id" or re.match(r"    # \w[^:]* \w", lines[at - 1]), name
+    # what is only an example there, may be taken as it is
+    freed = re.sub(r"^( +)# (\w+: \S+)$", r"\1\2", result.stdout, flags=re.M)
+    path.write_text(freed)
+    (loaded,) = load_connectors(path)
+    assert loaded.absent_means == "missing"
+
+
+def test_a_template_of_a_wrong_id_or_kind_is_refused(home):
+    refused(home, "new", "bad id", "--template", code="E_CONNECTORS_FILE")
+    refused(home, "new", "pos", "--kind", "fax", "--template", code="E_CONNECTOR_KIND")
 
 
 def test_an_id_is_taken_once(home):
