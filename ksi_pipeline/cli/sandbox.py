@@ -73,13 +73,7 @@ def sandbox(
     _say(f"Serving {feed} at {api.url} (stop with Ctrl-C).")
     if fault:
         _say(f"Faults, seed {seed}: {chance} of the answers.")
-    _show_tokens(tenants)
-    if is_written:
-        _say(f"{data_dir / 'connectors.yaml'} asks it as pos-main.")
-    _say(
-        f"To connect it: ksi connector new sandbox-till --url {api.url} --token-env {_TOKEN_ENV} "
-        "--absent-means missing --allow-http --allow-private"
-    )
+    _show_next(api.url, tenants, data_dir if is_written else None)
     try:
         api.serve_forever()
     except KeyboardInterrupt:
@@ -91,8 +85,8 @@ def _tenants(codes: list[str]) -> dict[str, str]:
     return {code: f"sandbox-{quote(code, safe='')}" for code in codes}
 
 
-def _show_tokens(tenants: dict[str, str]) -> None:
-    """Say how to set each token; one that was chosen by hand is not repeated."""
+def _show_next(url: str, tenants: dict[str, str], home: Path | None) -> None:
+    """Say how to set each token and how to connect; a token chosen by hand is not repeated."""
     _say("Tokens, to be set where the pipeline runs:")
     if secret(_TOKEN_ENV) is None:
         _say(f"  export {_TOKEN_ENV}=sandbox   # may read every code")
@@ -103,6 +97,12 @@ def _show_tokens(tenants: dict[str, str]) -> None:
         _say(f"  export KSI_POS_{name}_TOKEN={token}   # may read {code} alone")
     if len(tenants) > _TENANTS_SHOWN:
         _say(f"  and so on, one for each of {len(tenants)} codes")
+    if home is not None:
+        _say(f"{home / 'connectors.yaml'} asks it as pos-main.")
+    _say(
+        f"To connect it: ksi connector new sandbox-till --url {url} --token-env {_TOKEN_ENV} "
+        "--absent-means missing --allow-http --allow-private"
+    )
 
 
 def _say(line: str) -> None:

@@ -82,8 +82,7 @@ class PosApi:
                 answered in this order, with whatever v2 fields they have.
             token: the Bearer token that may read every code.
             tenants: further tokens, each with the codes that it may read.
-            is_foreign_refused: 403 to a tenant's token that asks for a code of somebody else;
-                otherwise that code is left out of the answer.
+            is_foreign_refused: 403 to a tenant that asks for another's code; else it is left out.
             port: 0 takes a free one.
             faults: scripted, in order; the truth, or chance, follows once they are used up.
             chance: further faults; none when null.
