@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import dagster as dg
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -105,6 +106,12 @@ def contents_of(path: Path) -> list[bytes]:
     if found[0].startswith(b"SQLite format 3"):
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
             found.append("\n".join(connection.iterdump()).encode())
+    if path.suffix == ".duckdb":  # which packs texts
+        with duckdb.connect(str(path), read_only=True) as connection:
+            names = connection.execute("select sql, schema_name, table_name from duckdb_tables()")
+            for sql, schema, name in names.fetchall():
+                rows = connection.execute(f'select * from "{schema}"."{name}"').fetchall()
+                found.append(f"{sql} {rows}".encode())
     return found
 
 
