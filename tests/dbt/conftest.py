@@ -1,12 +1,12 @@
 """dbt runs over small lakes."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from .cases import kathmandu, lake_of, madrid, sao_paulo
 from .small_site import make_lake
@@ -21,34 +21,44 @@ def dbt_project() -> Path:
 
 
 @pytest.fixture(scope="session")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Run dbt on a build file, in a process of its own: dbt(build_db, *arguments)."""
-    work = tmp_path_factory.mktemp("dbt")
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    folders += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Run dbt on a file build.duckdb: dbt(build_db, *arguments).
 
-    def run(build_db: Path, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", *arguments, *folders],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=work,
-            env={
-                **os.environ,
-                "KSI_BUILD_DB": str(build_db),
-                "KSI_DUCKDB_TEMP_DIRECTORY": str(work / "spill"),
-                "DBT_USE_COLORS": "false",
-            },
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    It runs in this process, and the project is parsed once: dbt takes two seconds to import, and as
+    many to parse. What it parsed holds the name of the database, which is that of the file.
+    """
+    work = tmp_path_factory.mktemp("dbt")
+    parsed: list[Manifest] = []
+
+    def invoke(build_db: Path, *arguments: str, manifest: Manifest | None) -> dbtRunnerResult:
+        assert build_db.name == "build.duckdb"
+        folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        folders += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(work)
+            patch.setenv("KSI_BUILD_DB", str(build_db))
+            patch.setenv("KSI_DUCKDB_TEMP_DIRECTORY", str(work / "spill"))
+            result = dbtRunner(manifest=manifest).invoke(
+                [*arguments, "--no-partial-parse", "--quiet", *folders]
+            )
+        # dbt leaves this to the end of the process, and nobody else can open the file until then
+        DuckDBConnectionManager.close_all_connections()
+        assert result.success, result.exception or [
+            f"{each.node.name}: {each.message}" for each in result.result if each.message
+        ]
+        return result
+
+    def run(build_db: Path, *arguments: str) -> None:
+        if not parsed:
+            parsed.append(invoke(build_db, "parse", manifest=None).result)
+        # a run leaves in it what it compiled
+        invoke(build_db, *arguments, manifest=parsed[0].deepcopy())
 
     return run
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., str]) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., None]) -> Path:
     """A build file with the marts of the cases, all data tests passed."""
     path = tmp_path_factory.mktemp("marts") / "build.duckdb"
     make_lake(path, lake_of(sao_paulo(), madrid(), kathmandu()))

@@ -7,6 +7,8 @@ import pytest
 from .cases import DAY, NINE, TEN
 from .small_site import rows_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
+
 
 @pytest.fixture
 def hour(built):

@@ -4,10 +4,13 @@ import re
 
 import pytest
 import yaml
+from dbt.cli.main import dbtRunner
 
 from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
 
 from .small_site import make_lake, marts_of, rows_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
 
 KINDS = {
     "string": "string",
@@ -33,9 +36,16 @@ def mart_files(dbt_project):
     return sorted((dbt_project / "models" / "marts").glob("[!_]*.yml"))
 
 
-def test_parsing_needs_no_database(dbt, tmp_path):
-    dbt(tmp_path / "no" / "such" / "folder" / "build.duckdb", "parse")
-    assert list(tmp_path.iterdir()) == []
+def test_parsing_needs_no_database(dbt_project, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KSI_BUILD_DB", str(home / "no" / "such" / "folder" / "build.duckdb"))
+    folders = ("--project-dir", dbt_project, "--profiles-dir", dbt_project)
+    folders += ("--target-path", tmp_path / "target", "--log-path", tmp_path / "logs")
+    result = dbtRunner().invoke(["parse", "--no-partial-parse", *map(str, folders)])
+    assert result.success, result.exception
+    assert list(home.iterdir()) == []
 
 
 def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_build):

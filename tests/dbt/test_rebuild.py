@@ -5,12 +5,16 @@ import pytest
 from .cases import changed, kathmandu, lake_of, madrid, sao_paulo
 from .small_site import make_lake, marts_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
+
 
 @pytest.fixture(scope="module")
 def rebuilt(tmp_path_factory, dbt, built):
     """The marts before and after an incremental run over changed inputs, and built anew."""
     folder = tmp_path_factory.mktemp("rebuilt")
-    incremental, anew = folder / "incremental.duckdb", folder / "anew.duckdb"
+    incremental, anew = (folder / name / "build.duckdb" for name in ("incremental", "anew"))
+    for path in (incremental, anew):
+        path.parent.mkdir()
     incremental.write_bytes(built.read_bytes())
     site, touched = changed(sao_paulo())
     lake = lake_of(site, madrid(), kathmandu())
