@@ -1,5 +1,6 @@
 """A small simulated mall, run through the whole pipeline once for all tests that only look."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +28,23 @@ class RunMall:
 
 
 @pytest.fixture(scope="session")
-def mall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunMall]:
-    """One day, two units, one minute of video; the till goes on answering."""
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> MallTruth:
+    """One day, two units, one minute of video, as delivered: to be copied and never run."""
+    return simulate_mall(tmp_path_factory.mktemp("simulated"), video_minutes=1)
+
+
+@pytest.fixture(scope="session")
+def mall(simulated: MallTruth, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunMall]:
+    """The simulated mall, run; the till goes on answering."""
     home = tmp_path_factory.mktemp("mall")
-    truth = simulate_mall(home, video_minutes=1)
-    with PosApi(truth.feed_path, token=TOKEN) as api:
+    shutil.copytree(simulated.home, home, dirs_exist_ok=True)
+    with PosApi(simulated.feed_path, token=TOKEN) as api:
         write_connectors(home, api.url)
         workspace = make_workspace(home)
         (home / "dagster").mkdir()
         with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
             report = run(workspace, instance=instance)
-        yield RunMall(home, truth, report, workspace, api)
+        yield RunMall(home, simulated, report, workspace, api)
 
 
 @pytest.fixture

@@ -119,18 +119,18 @@ def test_a_chunk_of_an_unknown_camera_waits_and_counts_once_the_camera_is_added(
     assert ingest(workspace).done_count == 1
 
 
-def deliver(mall, home: Path) -> Path:
+def deliver(simulated, home: Path) -> Path:
     """Copy one delivery of the simulated mall."""
-    source = mall.truth.delivery_dirs[0]
+    source = simulated.delivery_dirs[0]
     target = home / "deliveries" / "/".join(source.parts[-3:])
     shutil.copytree(source, target)
     (home / "spaces").mkdir(parents=True)
-    shutil.copy(mall.truth.space_path, home / "spaces")
+    shutil.copy(simulated.space_path, home / "spaces")
     return target
 
 
-def test_a_delivery_with_a_repeated_sample_is_kept_aside_whole(mall, tmp_path):
-    folder = deliver(mall, tmp_path)
+def test_a_delivery_with_a_repeated_sample_is_kept_aside_whole(simulated, tmp_path):
+    folder = deliver(simulated, tmp_path)
     path = folder / "tracklet_points.parquet"
     points = pq.read_table(path)
     pq.write_table(points.take([0, 0, *range(1, 50)]), path)
@@ -161,20 +161,20 @@ def test_a_delivery_with_a_repeated_sample_is_kept_aside_whole(mall, tmp_path):
     ],
 )
 def test_a_delivery_that_breaks_the_contract_has_its_code_and_heals_when_sent_again(
-    mall, tmp_path, spoil, code
+    simulated, tmp_path, spoil, code
 ):
-    folder = deliver(mall, tmp_path)
+    folder = deliver(simulated, tmp_path)
     spoil(folder)
     workspace = make_workspace(tmp_path)
     assert import_deliveries(workspace).rejected_count == 1
     assert code in quarantine(workspace)
-    shutil.copytree(mall.truth.delivery_dirs[0], folder, dirs_exist_ok=True)
+    shutil.copytree(simulated.delivery_dirs[0], folder, dirs_exist_ok=True)
     assert import_deliveries(workspace).done_count == 1
 
 
-def test_a_delivery_of_an_unknown_camera_counts_once_the_camera_is_added(mall, tmp_path):
-    deliver(mall, tmp_path)
-    space = tmp_path / "spaces" / mall.truth.space_path.name
+def test_a_delivery_of_an_unknown_camera_counts_once_the_camera_is_added(simulated, tmp_path):
+    deliver(simulated, tmp_path)
+    space = tmp_path / "spaces" / simulated.space_path.name
     text = space.read_text()
     space.write_text(text.replace("cam-0001", "cam-0009"))
     workspace = make_workspace(tmp_path)
@@ -184,8 +184,10 @@ def test_a_delivery_of_an_unknown_camera_counts_once_the_camera_is_added(mall, t
     assert import_deliveries(workspace).done_count == 1
 
 
-def test_a_second_delivery_of_the_same_time_is_kept_aside_and_counts_nothing_twice(mall, tmp_path):
-    folder = deliver(mall, tmp_path)
+def test_a_second_delivery_of_the_same_time_is_kept_aside_and_counts_nothing_twice(
+    simulated, tmp_path
+):
+    folder = deliver(simulated, tmp_path)
     workspace = make_workspace(tmp_path)
     assert import_deliveries(workspace).done_count == 1
     before = workspace.store.read("tracklet_points").num_rows
@@ -195,8 +197,8 @@ def test_a_second_delivery_of_the_same_time_is_kept_aside_and_counts_nothing_twi
     assert workspace.store.read("tracklet_points").num_rows == before
 
 
-def test_a_delivery_that_is_still_being_written_is_passed_over(mall, tmp_path):
-    folder = deliver(mall, tmp_path)
+def test_a_delivery_that_is_still_being_written_is_passed_over(simulated, tmp_path):
+    folder = deliver(simulated, tmp_path)
     folder.rename(folder.with_suffix(".part"))
     workspace = make_workspace(tmp_path)
     report = import_deliveries(workspace)

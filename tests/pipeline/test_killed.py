@@ -1,6 +1,7 @@
 """A run killed at any moment and started again ends where an undisturbed run ends."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from ksi_pipeline.sandbox.home import simulate_mall, write_connectors
+from ksi_pipeline.sandbox.home import write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
 from ksi_pipeline.store.tables import CHUNKS
 
 from .homes import DAY, TOKEN, make_workspace, query
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mall")]
 
 # when the till was asked differs between two runs, so it is the one thing not compared
 MARTS = (
@@ -70,10 +71,12 @@ def runs_dbt(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def test_a_run_killed_after_ingest_and_in_dbt_ends_like_an_undisturbed_one(mall, tmp_path):
+def test_a_run_killed_after_ingest_and_in_dbt_ends_like_an_undisturbed_one(
+    simulated, mall, tmp_path
+):
     home = tmp_path / "killed"
-    truth = simulate_mall(home, video_minutes=1)
-    with PosApi(truth.feed_path, token=TOKEN) as api:
+    shutil.copytree(simulated.home, home)
+    with PosApi(simulated.feed_path, token=TOKEN) as api:
         write_connectors(home, api.url)
         first = start(home)
         kill_when(first, lambda: has_decoded_a_chunk(home))

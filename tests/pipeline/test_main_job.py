@@ -15,6 +15,8 @@ from ksi_pipeline.store.snapshot import STORAGE_VERSION
 
 from .homes import DAY, TOKEN, dagster_instance, make_workspace, marts_of, query, run
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mall")]
+
 
 def file_hashes(home: Path) -> dict[str, str]:
     folders = ("lake", "published", "raw", "warehouse/build.duckdb")
