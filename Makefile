@@ -16,7 +16,7 @@ demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the 
 	$(BIN)/ksi demo --dir demo
 
 test: $(VENV)/.dev  ## set up and run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: test $(VENV)/.vision  ## the tests, and those that need torch
 	$(BIN)/python -m pytest -m torch

@@ -7,7 +7,7 @@ import pytest
 from .cases import DAY, NINE, TEN
 from .small_site import rows_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
 
 from .small_site import make_lake, marts_of, rows_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
+pytestmark = pytest.mark.slow
 
 KINDS = {
     "string": "string",

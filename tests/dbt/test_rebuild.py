@@ -5,7 +5,7 @@ import pytest
 from .cases import changed, kathmandu, lake_of, madrid, sao_paulo
 from .small_site import make_lake, marts_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dbt")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

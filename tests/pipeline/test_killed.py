@@ -18,7 +18,7 @@ from ksi_pipeline.store.tables import CHUNKS
 
 from .homes import DAY, TOKEN, make_workspace, query
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mall")]
+pytestmark = pytest.mark.slow
 
 # when the till was asked differs between two runs, so it is the one thing not compared
 MARTS = (

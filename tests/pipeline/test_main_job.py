@@ -15,7 +15,7 @@ from ksi_pipeline.store.snapshot import STORAGE_VERSION
 
 from .homes import DAY, TOKEN, dagster_instance, make_workspace, marts_of, query, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mall")]
+pytestmark = pytest.mark.slow
 
 
 def file_hashes(home: Path) -> dict[str, str]:

@@ -29,7 +29,6 @@ def face(suffix: str = ".jpg") -> bytes:
 EMBEDDING = [float(value) for value in np.random.default_rng(2).normal(size=128)]
 
 
-@pytest.mark.xdist_group("mall")
 def test_a_whole_run_leaves_no_picture_in_data_home_run_storage_logs_or_state(mall):
     kinds = {path.suffix for path in mall.home.rglob("*") if path.is_file()}
     assert {".parquet", ".duckdb", ".sqlite", ".gz", ".db", ".json", ".yaml"} <= kinds
