@@ -118,8 +118,10 @@ def run_load(path: Path, room: Path) -> dict[str, int]:
 
 
 def run_read(path: Path, room: Path) -> dict[str, int]:
-    from ksi_pipeline.connectors.ticket_files.gather import STAMPS, Drop, Gathering
+    from ksi_pipeline.connectors.ticket_files.drop import Drop
+    from ksi_pipeline.connectors.ticket_files.gather import Gathering
     from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
+    from ksi_pipeline.connectors.ticket_files.tables import STAMPS
     from ksi_pipeline.connectors.ticket_files.text import TicketFile
     from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
     from ksi_pipeline.store.staged import StagedParquet

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from ksi_pipeline.connectors.ticket_files.gather import Drop, Scattered, key_hash
+from ksi_pipeline.connectors.ticket_files.drop import Drop, Scattered, key_hash
 from ksi_pipeline.core.schemas import TICKET_HOURS, TICKETS
 
 _KEY = ["ext_ref_code", "ticket_id"]

@@ -19,7 +19,7 @@ from ksi_pipeline.connectors.ticket_files.mapping import (
     flag,
     flag_values,
 )
-from ksi_pipeline.connectors.ticket_files.text import ROW_NUMBER
+from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER
 
 SCALE = 10_000
 MONEY_FIELDS = ("net", "gross", "tax")

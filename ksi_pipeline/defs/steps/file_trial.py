@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
-from ksi_pipeline.connectors.ticket_files.gather import Gathered
+from ksi_pipeline.connectors.ticket_files.drop import Gathered
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping, load_mapping
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.defs.steps.ticket_inbox import newest_file

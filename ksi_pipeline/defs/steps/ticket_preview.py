@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ksi_pipeline.connectors.ticket_files.gather import Drop, Gathered, Gathering
+from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered
+from ksi_pipeline.connectors.ticket_files.gather import Gathering
 from ksi_pipeline.connectors.ticket_files.mapping import SITE_ZONE
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping as FileMapping
 from ksi_pipeline.connectors.ticket_files.personal import personal_columns
