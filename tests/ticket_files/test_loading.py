@@ -402,3 +402,13 @@ def test_a_wrong_mapping_of_one_connector_leaves_the_others_alone(tmp_path):
     assert "E_MAPPING" in report.failed["kiosk"]
     assert report.rows_loaded == 1
     assert pc.sum(workspace.store.read("ticket_hours")["num_tickets"]).as_py() == 1 + 2
+
+
+def test_many_tickets_whose_rows_lie_apart_are_joined_each_and_refused_each(tmp_path):
+    workspace = make_home(tmp_path)
+    first = "".join(row(f"{n}") for n in range(40))
+    again = "".join(row(f"{n}", sku="cup", net="?" if n >= 20 else "4") for n in range(40))
+    report = load(workspace, first + again)
+    found = {t["ticket_id"]: (t["net"], t["line_count"]) for t in tickets(workspace)}
+    assert found == {f"{n}": (Decimal("6.5"), 2) for n in range(20)}
+    assert report.codes == {"E_MONEY_TYPE": 20, "E_TICKET_INCOMPLETE": 20}

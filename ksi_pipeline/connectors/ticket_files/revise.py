@@ -132,8 +132,8 @@ def _gathered(new: pl.LazyFrame, scattered: Scattered | None) -> tuple[pl.DataFr
     if scattered is None:
         return nothing, nothing.select(_REFUSED)
     hashed = new.with_columns(key_hash().alias("_h"))
-    places = hashed.filter(pl.col("_h").is_in(list(scattered.joined))).drop("_h").collect()
-    refused = hashed.filter(pl.col("_h").is_in(list(scattered.refused)))
+    places = hashed.filter(pl.col("_h").is_in(pl.Series(scattered.joined).implode())).drop("_h").collect()
+    refused = hashed.filter(pl.col("_h").is_in(pl.Series(scattered.refused).implode()))
     same = [pl.col(n).n_unique() > 1 for n in ("kind", "currency", "tax_included")]
     first = pl.col("at_utc").arg_min()
     joined = (
