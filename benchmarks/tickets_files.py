@@ -121,7 +121,7 @@ def run_read(path: Path, room: Path) -> dict[str, int]:
     from ksi_pipeline.connectors.ticket_files.drop import Drop
     from ksi_pipeline.connectors.ticket_files.gather import Gathering
     from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
-    from ksi_pipeline.connectors.ticket_files.tables import STAMPS
+    from ksi_pipeline.connectors.ticket_files.tables import CODED_OF_LINES, STAMPS
     from ksi_pipeline.connectors.ticket_files.text import TicketFile
     from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
     from ksi_pipeline.store.staged import StagedParquet
@@ -131,7 +131,7 @@ def run_read(path: Path, room: Path) -> dict[str, int]:
     zones = {f"{code:04d}": "Europe/Madrid" for code in range(STORES - 1)}
     begin = time.perf_counter()
     tickets = StagedParquet(room / "tickets.parquet", TICKETS, STAMPS)
-    lines = StagedParquet(room / "lines.parquet", TICKET_LINES, STAMPS)
+    lines = StagedParquet(room / "lines.parquet", TICKET_LINES, CODED_OF_LINES)
     gathering = Gathering(
         mapping, Drop("till", path.name, "0" * 64, datetime.now(UTC), zones), tickets, lines
     )

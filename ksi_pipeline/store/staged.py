@@ -12,30 +12,31 @@ import pyarrow.parquet as pq
 
 from ksi_pipeline.store.files import WrittenFile, sync
 
+# Whole numbers of which each is near the one before.
+_ASCENDING = ("row_number", "at_utc")
 # Ids come once or a few times each: a dictionary of them would only cost.
 _NOT_REPEATED = {"ticket_id", "row_number", "at_utc", "net", "gross", "tax"}
 _BLOCK = 4 << 20
+_DIGITS_OF_64_BITS = 18
 
 
 class StagedParquet:
     """One growing file; pieces are encoded beside the work of the caller, one at a time."""
 
-    def __init__(self, path: Path, schema: pa.Schema, stamps: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, coded: Sequence[str] = ()) -> None:
         """Begin the file.
 
         Args:
             path: nobody's but the caller's.
-            schema: of the rows.
-            stamps: columns of text that are one value in every row, and come as a dictionary.
+            schema: of the rows; decimals of at most 18 digits come as decimal64.
+            coded: columns of text that come as a dictionary.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.row_count = 0
         repeated = [name for name in schema.names if name not in _NOT_REPEATED]
         self._schema = pa.schema(
-            pa.field(f.name, pa.dictionary(pa.int32(), f.type), f.nullable)
-            if f.name in stamps
-            else f
+            f.with_type(pa.dictionary(pa.int32(), f.type) if f.name in coded else _narrow(f.type))
             for f in schema
         )
         self._writer = pq.ParquetWriter(
@@ -45,6 +46,7 @@ class StagedParquet:
             compression_level=1,
             use_dictionary=repeated,
             store_schema=False,
+            column_encoding={n: "DELTA_BINARY_PACKED" for n in _ASCENDING if n in schema.names},
             store_decimal_as_integer=True,
         )
         self._pool = ThreadPoolExecutor(1)
@@ -67,6 +69,13 @@ class StagedParquet:
         if self._pending is not None:
             pending, self._pending = self._pending, None
             pending.result()
+
+
+def _narrow(kind: pa.DataType) -> pa.DataType:
+    """Give a decimal of at most 18 digits the width that Parquet writes it in."""
+    if pa.types.is_decimal128(kind) and kind.precision <= _DIGITS_OF_64_BITS:
+        return pa.decimal64(kind.precision, kind.scale)
+    return kind
 
 
 def into_lake(staged: Path, row_count: int, folder: Path, stem: str) -> WrittenFile:

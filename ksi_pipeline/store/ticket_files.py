@@ -1,6 +1,8 @@
 """Ticket files as they came: kept byte for byte, compressed, under their hash."""
 
 import hashlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from ksi_pipeline.store.store import Store, from_us, to_us
 from ksi_pipeline.store.tables import TICKET_FILES
 
 _BLOCK = 4 << 20
+_PACKERS = 2
 _PACKED = (".gz", ".parquet", ".xlsx", ".zst", ".zip")
 _TICK = timedelta(microseconds=1)
 
@@ -64,15 +67,7 @@ def keep_ticket_file(
     is_packed = path.suffix.lower() in _PACKED
     digest = hashlib.sha256()
     waiting = folder / f".{path.name[:60]}.incoming"
-
-    def copy(temporary: Path) -> None:
-        kind = None if is_packed else "zstd"
-        with path.open("rb") as source, pa.output_stream(str(temporary), kind) as target:
-            while block := source.read(_BLOCK):
-                digest.update(block)
-                target.write(block)
-
-    write_atomically(waiting, copy)
+    write_atomically(waiting, lambda target: _copy(path, target, digest, is_packed=is_packed))
     if SeenFile.look(path, seen.name) != seen:
         waiting.unlink()
         return False
@@ -98,6 +93,30 @@ def keep_ticket_file(
             )
         )
     return True
+
+
+def _copy(path: Path, target: Path, digest: "hashlib._Hash", *, is_packed: bool) -> None:
+    """Copy and hash a file; what is not packed is packed block by block, beside the reading.
+
+    Each block is a zstd frame of its own; a row of frames unpacks as one stream (RFC 8878, 3.1).
+    """
+    codec = None if is_packed else pa.Codec("zstd")
+    with (
+        path.open("rb") as source,
+        target.open("wb") as file,
+        ThreadPoolExecutor(_PACKERS) as pool,
+    ):
+        waiting: deque[Future[bytes]] = deque()
+        while block := source.read(_BLOCK):
+            if codec is None:
+                file.write(block)
+            else:
+                waiting.append(pool.submit(codec.compress, block, asbytes=True))
+            digest.update(block)
+            if len(waiting) > _PACKERS:
+                file.write(waiting.popleft().result())
+        for packed in waiting:
+            file.write(packed.result())
 
 
 def kept_ticket_files(store: Store, connector_id: str) -> list[Row]:

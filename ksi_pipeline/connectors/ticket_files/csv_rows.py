@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,15 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from ksi_pipeline.connectors.ticket_files.packed import PackedFile
-from ksi_pipeline.connectors.ticket_files.text_rows import BrokenRow, TextRows, no_rows, numbered
+from ksi_pipeline.connectors.ticket_files.text_rows import (
+    BrokenRow,
+    CodedTexts,
+    TextRows,
+    numbered,
+)
 from ksi_pipeline.core.errors import ContractError
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
 
 def csv_header(file: PackedFile, delimiter: str | None) -> list[str]:
@@ -43,6 +50,7 @@ def csv_pieces(
     delimiter: str | None,
     columns: Sequence[str],
     block_bytes: int,
+    coded: Collection[str] = (),
 ) -> Iterator[TextRows]:
     """Yield the rows after the header.
 
@@ -52,36 +60,26 @@ def csv_pieces(
         delimiter: none: found in the header.
         columns: those that are decoded.
         block_bytes: how much of the file makes a piece.
+        coded: columns whose texts come again and again; they come as CodedTexts.
     """
     broken: list[BrokenRow] = []
-
-    def note(row: Any) -> str:
-        why = f"it has {row.actual_columns} fields, the header has {row.expected_columns}"
-        # the header is row 1
-        broken.append(BrokenRow(int(row.number) - 2, "E_ROW_FIELDS", why))
-        return "skip"
-
-    parsed = pa_csv.ParseOptions(
-        delimiter=delimiter or _found_delimiter(file.head()),
-        newlines_in_values=True,
-        invalid_row_handler=note,
-    )
-    read = pa_csv.ReadOptions(
-        column_names=list(header),
-        skip_rows=1,
-        block_size=block_bytes,
-        encoding=file.encoding(),
-        # numbers of broken rows are known only so
-        use_threads=False,
-    )
-    as_text = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(columns, pa.string()),
-        include_columns=list(columns),
-        strings_can_be_null=False,
-    )
     with file.open() as stream:
         reader = pa_csv.open_csv(
-            stream, read_options=read, parse_options=parsed, convert_options=as_text
+            stream,
+            read_options=pa_csv.ReadOptions(
+                column_names=list(header),
+                skip_rows=1,
+                block_size=block_bytes,
+                encoding=file.encoding(),
+                # numbers of broken rows are known only so
+                use_threads=False,
+            ),
+            parse_options=_parse_options(delimiter or _found_delimiter(file.head()), broken),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={n: _CODED if n in coded else pa.string() for n in columns},
+                include_columns=list(columns),
+                strings_can_be_null=False,
+            ),
         )
         at = told = 0
         for batch in reader:
@@ -90,10 +88,38 @@ def csv_pieces(
             at = int(numbers[-1]) + 1 if len(numbers) else at
             ready = [row for row in broken[told:] if row.row_number < at]
             told += len(ready)
-            table = pa.Table.from_batches([batch])
-            yield TextRows(numbered(pl.DataFrame(pl.from_arrow(table)), numbers), ready)
+            yield _text_rows(batch, numbers, ready)
         if broken[told:]:
-            yield TextRows(no_rows(columns), broken[told:])
+            nothing = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+            yield TextRows(numbered(nothing, np.empty(0, dtype=np.int64)), broken[told:])
+
+
+def _parse_options(delimiter: str, broken: list[BrokenRow]) -> pa_csv.ParseOptions:
+    """Say how rows are cut; those that cannot be are added to `broken`."""
+
+    def note(row: Any) -> str:
+        why = f"it has {row.actual_columns} fields, the header has {row.expected_columns}"
+        # the header is row 1
+        broken.append(BrokenRow(int(row.number) - 2, "E_ROW_FIELDS", why))
+        return "skip"
+
+    return pa_csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
+    )
+
+
+def _text_rows(
+    batch: pa.RecordBatch, numbers: NDArray[np.int64], broken: list[BrokenRow]
+) -> TextRows:
+    plain: dict[str, pl.Series] = {}
+    coded: dict[str, CodedTexts] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if isinstance(column, pa.DictionaryArray):
+            codes = pl.Series(column.indices.to_numpy().view(np.uint32))
+            coded[name] = CodedTexts(pl.Series(column.dictionary), codes)
+        else:
+            plain[name] = pl.Series(name, column)
+    return TextRows(numbered(pl.DataFrame(plain), numbers), broken, coded)
 
 
 def _found_delimiter(head: str) -> str:

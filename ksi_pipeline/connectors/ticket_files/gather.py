@@ -46,23 +46,25 @@ class Gathering:
         self.found = Gathered()
         self._refusals = Refusals(mapping, drop, self._typer.refusals, self.found)
         self._carry: pl.DataFrame | None = None
+        # pieces that hold the rows in hand; none of their text is typed twice
+        self._texts: list[TextRows] = []
         self._good: list[NDArray[np.uint64]] = []
         self._bad: list[NDArray[np.uint64]] = []
 
     def add(self, rows: TextRows) -> None:
         """Take the next piece of the file."""
-        frame, found = rows.frame, self.found
+        height, found = rows.frame.height, self.found
         is_first_time = self._drop.only_codes is None
         if is_first_time:
-            found.rows_in += frame.height + len(rows.broken)
+            found.rows_in += height + len(rows.broken)
         self._refusals.note_broken(rows.broken, is_counted=is_first_time)
         if self._mapping.skip:
-            kept = frame.filter(~self._typer.is_skipped())
+            rows = rows.filter(~self._typer.is_skipped(rows.frame))
             if is_first_time:
-                found.rows_skipped += frame.height - kept.height
-            frame = kept
-        if frame.height:
-            self._take(self._typer.type(frame), is_last=False)
+                found.rows_skipped += height - rows.frame.height
+        if rows.frame.height:
+            self._texts.append(rows)
+            self._take(self._typer.type(rows), is_last=False)
 
     def finish(self) -> Gathered:
         """Take what was held back, and look for scattered tickets."""
@@ -74,7 +76,7 @@ class Gathering:
 
     def _take(self, typed: pl.DataFrame, *, is_last: bool) -> None:
         if self._carry is not None:
-            typed = pl.concat([self._carry, typed])
+            typed = pl.concat([self._carry, typed], rechunk=True)
             self._carry = None
         changed = begins(typed, self._mapping)
         starts = np.flatnonzero(changed)
@@ -90,6 +92,9 @@ class Gathering:
             runs_of(typed, starts, changed, self._mapping), self._mapping, self._drop.zones
         )
         self._settle(typed, runs, np.cumsum(changed) - 1)
+        # rows that were carried may lie in pieces before the last
+        held = typed[ROW_NUMBER][-1]
+        self._texts = [piece for piece in self._texts if piece.frame[ROW_NUMBER][-1] > held]
 
     def _settle(self, typed: pl.DataFrame, runs: pl.DataFrame, run: NDArray[np.int64]) -> None:
         wrong = self._refusals.of_tickets(runs)
@@ -114,7 +119,7 @@ class Gathering:
             refused = typed.filter(pl.Series(is_bad[run]))
             hit = runs.filter(pl.Series(is_bad))
             numbered = refused.with_columns(pl.Series("_run", run[is_bad[run]]))
-            self._refusals.note(numbered, hit, wrong)
+            self._refusals.note(numbered, hit, wrong, self._texts)
             keyed = hit.drop_nulls(["ticket_id", "ext_ref_code"])
             if keyed.height:
                 self._bad.append(_hashes(keyed))

@@ -21,6 +21,8 @@ REQUIRED = ("ext_ref_code", "ticket_id", "at")
 OF_LINES = ("line_no", "sku", "category", "quantity", "gift_card")
 OF_TICKETS = ("units",)
 FLAGS = ("tax_included", "gift_card")
+# Fields that are unlike from row to row, or from ticket to ticket.
+_OWN = ("ticket_id", "at", "line_no", "sku")
 _FLAG_WORDS = {
     **dict.fromkeys(("true", "1", "yes", "y"), "true"),
     **dict.fromkeys(("false", "0", "no", "n"), "false"),
@@ -200,6 +202,12 @@ class Mapping(BaseModel):
         """Give every header that is read, each once."""
         named = [h for source in self.columns.given().values() for h in source.column]
         return tuple(dict.fromkeys([*named, *self.skip]))
+
+    def repeated_headers(self) -> frozenset[str]:
+        """Give the headers whose texts are likely to come again and again in a file."""
+        given = self.columns.given()
+        others = {h for n, s in given.items() if n in _OWN or len(s.column) > 1 for h in s.column}
+        return frozenset(self.headers()) - others - frozenset(self.skip)
 
 
 def flag_values(source: Source) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ksi_pipeline.connectors.ticket_files.drop import MOST_SHOWN, Drop, Gathered, RefusedRow
+from ksi_pipeline.connectors.ticket_files.fields import Refusal
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping as FileMapping
 from ksi_pipeline.connectors.ticket_files.runs import RETURN
-from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER, BrokenRow
-from ksi_pipeline.connectors.ticket_files.typed import BAD, RAW, Refusal
+from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER, BrokenRow, TextRows
+from ksi_pipeline.connectors.ticket_files.typed import BAD
 
 _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 _OF_TICKETS: tuple[tuple[str, str], ...] = (
@@ -83,20 +84,27 @@ class Refusals:
         end = np.searchsorted(broken, last + 1, side="right")
         return end > begin
 
-    def note(self, rows: pl.DataFrame, tickets: pl.DataFrame, wrong: NDArray[np.uint8]) -> None:
+    def note(
+        self,
+        rows: pl.DataFrame,
+        tickets: pl.DataFrame,
+        wrong: NDArray[np.uint8],
+        texts: Sequence[TextRows],
+    ) -> None:
         """Count and show refused rows, and leave the hours of their tickets open.
 
         Args:
             rows: typed rows of refused tickets, with the `_run` of each.
             tickets: these tickets, likewise.
             wrong: of tickets by `_run`, as of_tickets gives it.
+            texts: the pieces that hold these rows, in order.
         """
         of_run, bad = rows["_run"].to_numpy(), rows[BAD].to_numpy()
         own = wrong[of_run]
         counts = dict(self._counts(bad, own))
         for code, count in counts.items():
             self._found.refused_codes[code] += count
-        self._show(rows, own, set(counts))
+        self._show(rows, own, set(counts), texts)
         first = rows.group_by("_run").agg(pl.col(BAD).filter(pl.col(BAD) > 0).first())
         reasons = dict(zip(first["_run"].to_list(), first[BAD].to_list(), strict=True))
         columns = ("_run", "ext_ref_code", "_hour_us", "_zone")
@@ -122,7 +130,13 @@ class Refusals:
             counts["E_TICKET_INCOMPLETE"] += rest
         return counts.items()
 
-    def _show(self, rows: pl.DataFrame, own: NDArray[np.uint8], codes: set[str]) -> None:
+    def _show(
+        self,
+        rows: pl.DataFrame,
+        own: NDArray[np.uint8],
+        codes: set[str],
+        texts: Sequence[TextRows],
+    ) -> None:
         shown = Counter(row.code for row in self._found.refused)
         if all(shown[code] >= MOST_SHOWN for code in codes):
             return
@@ -132,24 +146,27 @@ class Refusals:
         first_bad: dict[int, int] = {}
         for run, number in few.filter(pl.col(BAD) > 0).select("_run", ROW_NUMBER).iter_rows():
             first_bad.setdefault(run, number)
-        for row in few.iter_rows(named=True):
-            code, why = self._why(row, first_bad)
+        numbers = few[ROW_NUMBER].to_numpy()
+        raw = pl.concat([piece.cells(names, numbers) for piece in texts]).drop(ROW_NUMBER)
+        judged = few.select(BAD, "_own", "_run", ROW_NUMBER).iter_rows(named=True)
+        for row, cells in zip(judged, raw.iter_rows(named=True), strict=True):
+            code, why = self._why(row, cells, first_bad)
             if shown[code] < MOST_SHOWN:
                 shown[code] += 1
-                cells = {name: row[f"{RAW}{name}"] for name in names}
                 self._refuse(code, why, row[ROW_NUMBER], json.dumps(cells, ensure_ascii=False))
 
-    def _why(self, row: Mapping[str, object], first_bad: Mapping[int, int]) -> tuple[str, str]:
-        number = int(str(row[BAD]))
+    def _why(
+        self, row: Mapping[str, int], texts: Mapping[str, str], first_bad: Mapping[int, int]
+    ) -> tuple[str, str]:
+        number = row[BAD]
         if number:
             refusal = self._of_rows[number]
             source = self._given[refusal.field] if refusal.field else None
-            cells = [str(row[f"{RAW}{name}"]) for name in (source.column if source else ())]
+            cells = [texts[name] for name in (source.column if source else ())]
             return refusal.code, f"{refusal.field} is {_shown(' '.join(cells))}: {refusal.why}"
-        own = int(str(row["_own"]))
-        if own:
+        if own := row["_own"]:
             return _OF_TICKETS[own]
-        other = first_bad.get(int(str(row["_run"])))
+        other = first_bad.get(row["_run"])
         named = f"row {other}" if other is not None else "another row"
         return (
             "E_TICKET_INCOMPLETE",

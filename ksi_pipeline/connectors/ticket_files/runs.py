@@ -5,9 +5,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ksi_pipeline.connectors.ticket_files.drop import KEY
+from ksi_pipeline.connectors.ticket_files.fields import MONEY_FIELDS, SCALE
 from ksi_pipeline.connectors.ticket_files.mapping import KINDS, Mapping
 from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER
-from ksi_pipeline.connectors.ticket_files.typed import BAD, MONEY_FIELDS, SCALE
+from ksi_pipeline.connectors.ticket_files.typed import BAD
 
 SALE, RETURN, VOID, EXCHANGE, GIFT_CARD = range(len(KINDS))
 
@@ -25,27 +26,28 @@ def begins(typed: pl.DataFrame, mapping: Mapping) -> NDArray[np.bool_]:
 def line_columns(rows: pl.DataFrame, mapping: Mapping) -> list[pl.Expr]:
     """Give what lines mean: signs of returns, gift cards, units."""
     given = mapping.columns.given()
-    gift = pl.col("gift_card").fill_null(False) if "gift_card" in given else pl.lit(False)
-    is_turned = mapping.returns == "positive" and "kind" in given
-    sign = pl.when(pl.col("kind") == RETURN).then(-1).otherwise(1) if is_turned else 1
+    has_gifts = "gift_card" in given
+    gift = pl.col("gift_card").fill_null(False) if has_gifts else pl.lit(False)
+
+    def signed(name: str) -> pl.Expr:
+        if mapping.returns == "positive" and "kind" in given:
+            return pl.col(name) * pl.when(pl.col("kind") == RETURN).then(-1).otherwise(1)
+        return pl.col(name)
+
+    def sold(name: str) -> pl.Expr:
+        amount = signed(name)
+        return pl.when(~gift).then(amount).otherwise(amount * 0) if has_gifts else amount
+
     columns = [gift.alias("is_gift_card")]
-    for name in MONEY_FIELDS:
-        if name in rows.columns:
-            amount = pl.col(name) * sign
-            columns.append(pl.when(~gift).then(amount).otherwise(pl.col(name) * 0).alias(name))
+    columns += [sold(name).alias(name) for name in MONEY_FIELDS if name in rows.columns]
     if "net" in rows.columns:
-        columns.append((pl.col("net") * sign).alias("_net_line"))
-        if "gift_card" in given:
-            sold = pl.when(gift).then(pl.col("net") * sign).otherwise(pl.lit(0))
-            columns.append(sold.alias("_gift"))
+        columns.append(signed("net").alias("_net_line"))
+        if has_gifts:
+            columns.append(pl.when(gift).then(signed("net")).otherwise(0).alias("_gift"))
     if "quantity" in rows.columns:
-        quantity = pl.col("quantity") * sign
-        # goods by weight are one unit a line
-        units = pl.when(quantity % SCALE == 0).then(quantity // SCALE).otherwise(quantity.sign())
-        columns.append(quantity.alias("quantity"))
-        columns.append(pl.when(gift).then(quantity * 0).otherwise(units).alias("units"))
+        columns += [signed("quantity").alias("quantity"), sold("_units").alias("units")]
     elif "units" in rows.columns:
-        columns.append((pl.col("units") * sign // SCALE).alias("units"))
+        columns.append((signed("units") // SCALE).alias("units"))
     return columns
 
 
@@ -77,7 +79,9 @@ def runs_of(
         if gifts.any()
         else np.zeros(len(starts), dtype=np.bool_)
     )
-    runs = rows.select(pl.col(firsts).gather(starts)).with_columns(
+    first = rows.select(pl.col(firsts).gather(starts))
+    runs = first.with_columns(
+        first["ext_ref_code"].cast(pl.String),
         _least(rows["_naive"], starts),
         _least(rows["_instant"], starts),
         pl.Series("row_number", numbers[starts]),

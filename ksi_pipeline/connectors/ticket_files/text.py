@@ -76,10 +76,11 @@ class TicketFile:
 
     def _pieces(self, columns: Sequence[str], limit: int | None = None) -> Iterator[TextRows]:
         if self._format == "csv":
-            block_bytes = BLOCK_BYTES if limit is None else _SAMPLE_BYTES
-            return csv_pieces(
-                self._file, self.header, self._mapping.delimiter, columns, block_bytes
-            )
+            sign = self._mapping.delimiter
+            if limit is not None:
+                return csv_pieces(self._file, self.header, sign, columns, _SAMPLE_BYTES)
+            coded = self._mapping.repeated_headers()
+            return csv_pieces(self._file, self.header, sign, columns, BLOCK_BYTES, coded)
         if self._format == "parquet":
             return parquet_pieces(self._file, columns)
         if self._format == "jsonl":

@@ -1,46 +1,23 @@
 """From text to types: every cell is read exactly as its field says, or refused with a code.
 
-Money and quantities are whole numbers of ten-thousandths here, so that sums are exact and quick.
+A text that comes again is read once: the texts of coded columns, the neighbours of a ticket.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from ksi_pipeline.connectors.ticket_files.mapping import (
-    FLAGS,
-    KINDS,
-    REQUIRED,
-    Mapping,
-    Source,
-    flag,
-    flag_values,
-)
-from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER
+from ksi_pipeline.connectors.ticket_files.fields import SCALE, Field, Fields, Refusal, read_field
+from ksi_pipeline.connectors.ticket_files.mapping import Mapping
+from ksi_pipeline.connectors.ticket_files.text_rows import ROW_NUMBER, TextRows
 
-SCALE = 10_000
-MONEY_FIELDS = ("net", "gross", "tax")
-NUMBERS = (*MONEY_FIELDS, "quantity", "units")
-TEXT_FIELDS = ("till", "channel", "sku", "category")
 BAD = "_bad"
-# the text of a row as the file has it, under these names
-RAW = "raw:"
-_NAIVE = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-_OFFSET = ("%Y-%m-%d %H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M%:z")
-_CONSTANTS = ("kind", "currency", "till", "channel", *FLAGS)
-_LONG = r"^[+-]?\d{1,14}(\.\d{0,4}0*)?$"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A reason to refuse a row; `field` is null where it is about the whole row."""
-
-    code: str
-    why: str
-    field: str | None = None
+# Fields that rows of one ticket have in common and no other ticket has.
+_OF_TICKET = ("ticket_id", "at")
+# Text of lines that is held as a code, as the lake holds it.
+_CODED = ("ext_ref_code", "category")
 
 
 class Typer:
@@ -53,242 +30,94 @@ class Typer:
     def __init__(self, mapping: Mapping) -> None:
         """Prepare the expressions."""
         self._mapping = mapping
-        self._given = mapping.columns.given()
-        self.refusals: list[Refusal] = [Refusal("", "")]
-        self._checks: list[tuple[int, pl.Expr]] = []
-        self._made = dict(self._typed())
+        self._fields = Fields(mapping)
+        self._constants = {
+            name: read_field(field, self._fields, pl.DataFrame({"_": [0]}))
+            for name, field in self._fields.all.items()
+            if not field.source.column
+        }
+        self._kinds = {name: pl.Categorical(pl.Categories.random()) for name in _CODED}
+        of_ticket = [self._fields.all[name].source.column for name in _OF_TICKET]
+        self._ticket_headers = tuple(dict.fromkeys(sum(of_ticket, ())))
 
-    def is_skipped(self) -> pl.Expr:
+    @property
+    def refusals(self) -> list[Refusal]:
+        """What the numbers in BAD stand for."""
+        return self._fields.refusals
+
+    def is_skipped(self, frame: pl.DataFrame) -> pl.Series:
         """Say which rows the mapping leaves out."""
         tests = (
             pl.col(name).str.strip_chars().is_in(list(texts))
             for name, texts in self._mapping.skip.items()
         )
-        return reduce(lambda a, b: a | b, tests, pl.lit(False))
+        either = reduce(lambda a, b: a | b, tests, pl.lit(False))
+        return frame.select(pl.lit(0).alias("_"), either.alias("is_skipped"))["is_skipped"]
 
-    def type(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Give typed columns, BAD, ROW_NUMBER, and the text under RAW.
+    def type(self, rows: TextRows) -> pl.DataFrame:
+        """Give ROW_NUMBER, BAD, and the typed fields; of `quantity` also `_units`.
 
-        `at` becomes two columns: `_naive`, wall-clock time, or `_instant`, UTC.
+        `at` becomes two columns: `_naive`, wall-clock time, or `_instant`, UTC. ext_ref_code and
+        category may be categorical.
         """
-        names = [name for name in frame.columns if name != ROW_NUMBER]
-        raw = frame.rename({name: f"{RAW}{name}" for name in names})
-        texts = raw.with_columns(
-            self._text(name, source).alias(f"t:{name}") for name, source in self._given.items()
-        )
-        texts = texts.with_columns(_spread(texts["t:at"], self._times))
-        typed = texts.with_columns(expr.alias(name) for name, expr in self._made.items())
-        typed = self._with_long_numbers(typed)
-        return typed.with_columns(self._bad(typed)).select(
-            ROW_NUMBER, BAD, "_naive", "_instant", *self._made, *(f"{RAW}{name}" for name in names)
-        )
+        frame = rows.frame
+        places = self._places(frame)
+        groups = frame if places is None else frame.filter(_begins(places))
+        bad = np.zeros(frame.height, dtype=np.uint8)
+        columns = [frame[ROW_NUMBER]]
+        for name, field in self._fields.all.items():
+            given, at = frame, None
+            header = field.source.column[0] if field.source.column else ""
+            if header in rows.coded:
+                coded = rows.coded[header]
+                given, at = pl.DataFrame([coded.values.alias(header)]), coded.codes
+            elif name in _OF_TICKET:
+                given, at = groups, places
+            columns += self._read(field, given, at, bad)
+        return pl.DataFrame([*columns, pl.Series(BAD, bad)])
 
-    def _bad(self, typed: pl.DataFrame) -> pl.Series:
-        """Give the number of the first refusal of each row, 0 where there is none."""
-        result = np.zeros(typed.height, dtype=np.uint8)
-        is_bad = typed.with_columns(
-            pl.any_horizontal(*(test for _, test in self._checks)).fill_null(False).alias(BAD)
-        )[BAD]
-        if is_bad.any():
-            bad = pl.lit(0, pl.UInt8)
-            for number, test in reversed(self._checks):
-                bad = pl.when(test).then(pl.lit(number, pl.UInt8)).otherwise(bad)
-            result[is_bad.to_numpy()] = typed.filter(is_bad).with_columns(bad.alias(BAD))[BAD]
-        return pl.Series(BAD, result)
+    def _read(
+        self, field: Field, given: pl.DataFrame, at: pl.Series | None, bad: NDArray[np.uint8]
+    ) -> list[pl.Series]:
+        """Read a field of some texts, and give the column of all rows; note refusals in `bad`."""
 
-    def _with_long_numbers(self, typed: pl.DataFrame) -> pl.DataFrame:
-        """Read the few numbers that float64 does not hold exactly."""
-        for name in self._made:
-            if name not in NUMBERS:
-                continue
-            is_left = typed[name].is_null() & (typed[f"t:{name}"] != "")
-            if is_left.any():
-                number = self._plain_number(name)
-                exact = pl.when(number.str.contains(_LONG)).then(number)
-                scaled = exact.cast(pl.Decimal(18, 4), strict=False) * SCALE
-                read = typed.filter(is_left).select(scaled.cast(pl.Int64, strict=False).alias(name))
-                places = is_left.arg_true()
-                typed = typed.with_columns(typed[name].scatter(places, read[name]))
-        return typed
+        def spread(column: pl.Series) -> pl.Series:
+            if field.name in self._constants:
+                return column.new_from_index(0, len(bad))
+            return column if at is None else column.gather(at)
 
-    def _text(self, name: str, source: Source) -> pl.Expr:
-        """Give the text of a field, empty where there is none."""
-        if source.value is not None:
-            return pl.lit(source.value)
-        parts = [pl.col(f"{RAW}{column}").str.strip_chars() for column in source.column]
-        text = parts[0]
-        if len(parts) > 1:
-            any_empty = reduce(lambda a, b: a | b, (part == "" for part in parts))
-            joined = pl.concat_str(parts, separator=" " if name == "at" else "-")
-            # half an id is none
-            text = pl.when(any_empty).then(pl.lit("")).otherwise(joined)
-        if source.default is not None:
-            text = pl.when(text == "").then(pl.lit(source.default)).otherwise(text)
-        return text
+        read = self._constants.get(field.name)
+        if read is None:
+            read = read_field(field, self._fields, given)
+        if (read["bad"] > 0).any():
+            own = spread(read["bad"]).to_numpy()
+            np.copyto(bad, own, where=(own > 0) & ((bad == 0) | (own < bad)))
+        columns = [read[name] for name in read.columns if name != "bad"]
+        if field.read is not None:
+            columns = [columns[0].alias(field.name)]
+        if field.name in self._kinds and at is not None:
+            columns = [columns[0].cast(self._kinds[field.name])]
+        if field.name == "quantity":
+            columns.append(pl.select(_units(columns[0])).to_series().alias("_units"))
+        return [spread(column) for column in columns]
 
-    def _typed(self) -> Iterator[tuple[str, pl.Expr]]:
-        for name in REQUIRED:
-            self._refuse(
-                pl.col(f"t:{name}") == "", "E_FIELD_MISSING", "it is empty and must be given", name
-            )
-        is_timed = pl.col("_naive").is_not_null() | pl.col("_instant").is_not_null()
-        self._refuse(~is_timed, "E_BAD_TIME", "it is no time in the format of the mapping", "at")
-        if self._given["at"].zone is None:
-            self._refuse(
-                pl.col("_naive").is_not_null(),
-                "E_NAIVE_TIME",
-                "it has no UTC offset and the mapping names no zone:",
-                "at",
-            )
-        for name, source in self._given.items():
-            text = pl.col(f"t:{name}")
-            if source.value is not None and name in _CONSTANTS:
-                # the mapping was checked; nothing is to be read in each row
-                yield name, _constant(name, source.value)
-            elif name in MONEY_FIELDS:
-                yield name, self._number(name, "E_MONEY_TYPE")
-            elif name in ("quantity", "units"):
-                yield name, self._number(name, "E_QUANTITY_TYPE")
-            elif name == "line_no":
-                number = text.cast(pl.Int64, strict=False)
-                self._refuse(number.is_null() & (text != ""), _VALUE[0], _VALUE[1], name)
-                yield name, number
-            elif name == "kind":
-                known = self._known(name, source.values or dict(zip(KINDS, KINDS, strict=True)))
-                yield (
-                    name,
-                    known.replace_strict(
-                        list(KINDS), list(range(len(KINDS))), default=None, return_dtype=pl.UInt8
-                    ),
-                )
-            elif name in FLAGS:
-                yield name, self._known(name, flag_values(source), lower=True) == "true"
-            elif name == "currency":
-                known = self._known(name, source.values) if source.values else _or_null(text)
-                self._refuse(
-                    ~known.str.contains("^[A-Z]{3}$"),
-                    "E_FIELD_VALUE",
-                    "it is no ISO 4217 code like EUR",
-                    name,
-                )
-                yield name, known
-            elif name != "at":
-                yield name, self._known(name, source.values) if source.values else _or_null(text)
-
-    def _known(self, name: str, values: dict[str, str], *, lower: bool = False) -> pl.Expr:
-        """Give what a text stands for; a text that is not listed is refused."""
-        text = pl.col(f"t:{name}")
-        meant = (text.str.to_lowercase() if lower else text).replace_strict(
-            list(values), list(values.values()), default=None, return_dtype=pl.String
-        )
-        source = self._given[name]
-        # a default and a value are what is meant, not what the file says
-        for own in (source.default, source.value):
-            if own is not None:
-                meant = (
-                    pl.when(text == own).then(pl.lit(flag(own) if lower else own)).otherwise(meant)
-                )
-        if source.otherwise is not None:
-            other = flag(source.otherwise) if lower else source.otherwise
-            meant = pl.when(text != "").then(meant.fill_null(other)).otherwise(meant)
-        self._refuse(meant.is_null() & (text != ""), _VALUE[0], _VALUE[1], name)
-        return meant
-
-    def _number(self, name: str, code: str) -> pl.Expr:
-        text = pl.col(f"t:{name}")
-        if sign := self._mapping.thousands:
-            # 12.50 must not become 1250
-            grouped = rf"^[+-]?\d{{1,3}}([{sign}]\d{{3}})+([{self._mapping.decimal}]\d*)?$"
-            self._refuse(
-                text.str.contains(sign, literal=True) & ~text.str.contains(grouped),
-                code,
-                f"'{sign}' stands between groups of three digits only",
-                name,
-            )
-        self._refuse(
-            pl.col(name).is_null() & (pl.col(f"t:{name}") != ""),
-            code,
-            f"it is no number with '{self._mapping.decimal}' before at most 4 decimals, which are "
-            "not rounded here",
-            name,
-        )
-        amount = self._plain_number(name).cast(pl.Float64, strict=False)
-        scaled = amount * SCALE
-        whole = scaled.round(0)
-        # what a binary fraction adds to 0.3 is noise; a fifth decimal is not
-        is_exact = ((scaled - whole).abs() <= 1e-5 + 1e-15 * scaled.abs()) & (amount.abs() < 1e9)
-        return pl.when(is_exact).then(whole).cast(pl.Int64, strict=False)
-
-    def _plain_number(self, name: str) -> pl.Expr:
-        """Give the text of a number as everybody writes it: a point, and no groups."""
-        text = pl.col(f"t:{name}")
-        if sign := self._mapping.thousands:
-            text = text.str.replace_all(sign, "", literal=True)
-        if self._mapping.decimal == ",":
-            # a point is no decimal sign in such a file
-            text = text.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
-        return text
-
-    def _times(self, text: pl.Series) -> list[pl.Series]:
-        """Read `at`: formats are tried one after the other, on what is still unread."""
-        none = pl.Series("_naive", [None], dtype=pl.Datetime("us")).new_from_index(0, len(text))
-        given = self._given["at"].format
-        naive, instant = none, none.alias("_instant")
-        if given and "%z" not in given and "%:z" not in given:
-            naive = text.str.to_datetime(given, strict=False, time_unit="us")
-        if naive.null_count():
-            # dates of typed files are ISO whatever the format says
-            iso = text.str.replace("T", " ", literal=True)
-            for pattern in _NAIVE:
-                if naive.null_count():
-                    read = iso.str.to_datetime(pattern, strict=False, time_unit="us")
-                    naive = naive.zip_with(naive.is_not_null(), read)
-        if naive.null_count():
-            instant = self._instants(text, iso)
-            # what has an offset is an instant, though a naive format may read its beginning
-            naive = naive.zip_with(instant.is_null(), none)
-        return [naive.alias("_naive"), instant.alias("_instant")]
-
-    def _instants(self, text: pl.Series, iso: pl.Series) -> pl.Series:
-        given = self._given["at"].format
-        offset = iso.str.replace("Z$", "+00:00").str.replace(r"([+-]\d\d)(\d\d)$", "$1:${2}")
-        offset = offset.str.replace(r"(:\d\d(?:\.\d+)?[+-]\d\d)$", "${1}:00")
-        tries = [(offset, pattern) for pattern in _OFFSET]
-        if given and ("%z" in given or "%:z" in given):
-            tries.insert(0, (text, given))
-        instant = pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(text))
-        for source, pattern in tries:
-            read = source.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
-            read = read.dt.replace_time_zone(None)
-            instant = instant.zip_with(instant.is_not_null(), read)
-        return instant
-
-    def _refuse(self, test: pl.Expr, code: str, why: str, field: str) -> None:
-        self._checks.append((len(self.refusals), test))
-        self.refusals.append(Refusal(code, why, field))
+    def _places(self, frame: pl.DataFrame) -> pl.Series | None:
+        """Give for each row the place among those that begin other texts of a ticket."""
+        if self._mapping.grain == "ticket" or frame.height < 2 or not self._ticket_headers:
+            return None
+        differs = np.zeros(frame.height, dtype=np.bool_)
+        for name in self._ticket_headers:
+            differs[1:] |= (frame[name][1:] != frame[name][:-1]).to_numpy()
+        return pl.Series(np.cumsum(differs, dtype=np.uint32))
 
 
-def _spread(text: pl.Series, read: Callable[[pl.Series], list[pl.Series]]) -> list[pl.Series]:
-    """Read a text once for all neighbours that have it: rows of a ticket share their time."""
-    if len(text) < 2:
-        return read(text)
-    differs = np.empty(len(text), dtype=np.bool_)
-    differs[0] = True
-    differs[1:] = (text[1:] != text[:-1]).to_numpy()
-    places = pl.Series(np.cumsum(differs) - 1)
-    return [column.gather(places) for column in read(text.filter(pl.Series(differs)))]
+def _begins(places: pl.Series) -> pl.Series:
+    numbers = places.to_numpy()
+    begins = np.ones(len(numbers), dtype=np.bool_)
+    begins[1:] = numbers[1:] != numbers[:-1]
+    return pl.Series(begins)
 
 
-_VALUE = ("E_FIELD_VALUE", "its text is not listed in the mapping")
-
-
-def _constant(name: str, value: str) -> pl.Expr:
-    if name == "kind":
-        return pl.lit(KINDS.index(value), pl.UInt8)
-    if name in FLAGS:
-        return pl.lit(flag(value) == "true")
-    return pl.lit(value or None, pl.String)
-
-
-def _or_null(text: pl.Expr) -> pl.Expr:
-    return pl.when(text != "").then(text)
+def _units(quantity: pl.Series) -> pl.Expr:
+    """Give the items of lines; goods by weight are one unit."""
+    return pl.when(quantity % SCALE == 0).then(quantity // SCALE).otherwise(quantity.sign())

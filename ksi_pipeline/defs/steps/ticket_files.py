@@ -13,7 +13,7 @@ from ksi_pipeline.connectors.ticket_files.gather import Gathering
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping, load_mapping
 from ksi_pipeline.connectors.ticket_files.personal import personal_columns
 from ksi_pipeline.connectors.ticket_files.revise import revise
-from ksi_pipeline.connectors.ticket_files.tables import STAMPS
+from ksi_pipeline.connectors.ticket_files.tables import CODED_OF_LINES, STAMPS
 from ksi_pipeline.connectors.ticket_files.text import TicketFile
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
@@ -161,7 +161,7 @@ def _gather(
     file: TicketFile, mapping: Mapping, drop: Drop, room: Path
 ) -> tuple[Gathered, Path, Path]:
     tickets = StagedParquet(room / "tickets.parquet", TICKETS, STAMPS)
-    lines = StagedParquet(room / "lines.parquet", TICKET_LINES, STAMPS)
+    lines = StagedParquet(room / "lines.parquet", TICKET_LINES, CODED_OF_LINES)
     gathering = Gathering(mapping, drop, tickets, lines)
     try:
         for piece in file.pieces():
