@@ -81,6 +81,16 @@ def typed(row):
 
 JSON_LINES = "\n".join(json.dumps(dict(zip(ROWS[0], typed(r), strict=True))) for r in ROWS[1:])
 
+
+def zipped(content, name="s.csv", more=()):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for other in ("folder/", "__MACOSX/._s.csv", *more):
+            archive.writestr(other, b"")
+        archive.writestr(f"folder/{name}", content)
+    return file.getvalue()
+
+
 MAKES = {
     "comma": ("s.csv", as_csv().encode(), ""),
     "semicolon": ("s.csv", as_csv(";").encode(), ""),
@@ -90,6 +100,9 @@ MAKES = {
     "cp1252": ("s.csv", as_csv().encode("cp1252"), "encoding: cp1252\n"),
     "utf-16": ("s.csv", as_csv().encode("utf-16"), ""),
     "gzip": ("s.csv.gz", gzip.compress(as_csv().encode()), ""),
+    "zip": ("export.zip", zipped(as_csv().encode()), ""),
+    "zip-utf-16": ("EXPORT.ZIP", zipped(as_csv(";").encode("utf-16"), "S.TXT"), ""),
+    "zip-parquet": ("s.zip", zipped(parquet(), "s.parquet"), ""),
     "gzip-utf-16": ("s.csv.gz", gzip.compress(as_csv(";").encode("utf-16")), ""),
     "json-lines": ("s.jsonl", JSON_LINES.encode(), ""),
     "json-lines-gzip": ("s.ndjson.gz", gzip.compress(JSON_LINES.encode()), ""),
@@ -120,7 +133,16 @@ def test_a_decimal_comma_and_grouped_thousands_are_read_as_they_are_meant(tmp_pa
     assert tickets(workspace)[0]["net"] == Decimal("1234.5000")
 
 
-@pytest.mark.parametrize("amount", ["12.50", "1.23,4", "1.2345,6"])
+@pytest.mark.parametrize(("amount", "meant"), [("1.234,50-", "-1234.5"), ("3-", "-3")])
+def test_a_minus_that_stands_last_is_a_minus(tmp_path, amount, meant):
+    workspace = make_home(tmp_path, 'decimal: ","\nthousands: "."\n' + MAPPING)
+    rows = [ROWS[0], ["0001", "A1", "2026-03-27 10:15:00", "tea", "1-", amount]]
+    load(workspace, as_csv(";", rows).encode())
+    (line,) = lines(workspace)
+    assert (line["net"], line["quantity"]) == (Decimal(meant), -1)
+
+
+@pytest.mark.parametrize("amount", ["12.50", "1.23,4", "1.2345,6", "1.23,4-"])
 def test_a_point_that_groups_no_thousands_is_refused_and_never_taken_out(tmp_path, amount):
     workspace = make_home(tmp_path, 'decimal: ","\nthousands: "."\n' + MAPPING)
     rows = [ROWS[0], ["0001", "A1", "2026-03-27 10:15:00", "tea", "1", amount]]
@@ -146,7 +168,20 @@ def test_money_is_exact_to_the_last_of_its_18_digits(tmp_path, amount, exact):
 
 
 @pytest.mark.parametrize(
-    "amount", ["1,5", "n/a", "1.23456", "1.00000001", "123456789012345", "NaN", "inf", "1 5"]
+    "amount",
+    [
+        "1,5",
+        "n/a",
+        "1.23456",
+        "1.00000001",
+        "123456789012345",
+        "NaN",
+        "inf",
+        "1 5",
+        "-5-",
+        "5--",
+        "-",
+    ],
 )
 def test_what_is_no_amount_is_refused_with_its_cells(tmp_path, amount):
     workspace = make_home(tmp_path)
@@ -220,6 +255,30 @@ def test_a_file_that_cannot_be_read_is_set_aside_whole_and_says_why(tmp_path, co
     assert tickets(workspace) == []
     (row,) = workspace.store.ledger.rows(select(QUARANTINE))
     assert (row["code"], row["row_number"]) == (code, -1)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (zipped(as_csv().encode(), more=["t.csv"]), "2 files"),
+        (zipped(as_csv().encode() * 90)[:-200], "not a zip file"),
+        (gzip.compress(as_csv().encode()), "not a zip file"),
+    ],
+    ids=["two-members", "cut-off", "gzip"],
+)
+def test_an_archive_without_one_whole_file_is_set_aside_whole(tmp_path, content, says):
+    workspace = make_home(tmp_path)
+    report = load(workspace, content, "s.zip")
+    assert report.codes == {"E_FILE_UNREADABLE": 1}
+    assert says in report.failed["till/s.zip"]
+
+
+def test_a_member_of_an_archive_that_was_changed_on_its_way_is_set_aside_whole(tmp_path):
+    workspace = make_home(tmp_path)
+    content = bytearray(zipped("".join(f"{n}," for n in range(9999)).encode()))
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    assert load(workspace, bytes(content), "s.zip").codes == {"E_FILE_UNREADABLE": 1}
 
 
 @pytest.mark.parametrize("name", ["s.parquet", "s.xlsx"])

@@ -133,10 +133,11 @@ class Fields:
         decimal = self._mapping.decimal
         if sign := self._mapping.thousands:
             # 12.50 must not become 1250
+            text = _signed()
             grouped = rf"^[+-]?\d{{1,3}}([{sign}]\d{{3}})+([{decimal}]\d*)?$"
             self._refuse(
                 one,
-                _TEXT.str.contains(sign, literal=True) & ~_TEXT.str.contains(grouped),
+                text.str.contains(sign, literal=True) & ~text.str.contains(grouped),
                 code,
                 f"'{sign}' stands between groups of three digits only",
             )
@@ -162,7 +163,7 @@ class Fields:
 
     def _plain_number(self) -> pl.Expr:
         """Give the text of a number as everybody writes it: a point, and no groups."""
-        text = _TEXT
+        text = _signed()
         if sign := self._mapping.thousands:
             text = text.str.replace_all(sign, "", literal=True)
         if self._mapping.decimal == ",":
@@ -231,6 +232,11 @@ def _constant(name: str, value: str) -> pl.Expr:
     if name in FLAGS:
         return pl.lit(flag(value) == "true")
     return pl.lit(value or None, pl.String)
+
+
+def _signed() -> pl.Expr:
+    """Put a minus first that stands last, as SAP and other ERPs write it."""
+    return _TEXT.str.replace(r"^([^+-].*)-$", "-$1")
 
 
 def _or_null(text: pl.Expr) -> pl.Expr:

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 BLOCK_BYTES = 8 << 20
 HEAD_CHARACTERS = 1 << 16
+_ENCRYPTED = 0x1
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -26,7 +28,7 @@ class PackedFile:
 
     Attributes:
         path: where its bytes lie; with `.zst` they were packed when they were kept.
-        name: under which it was sent; with `.gz` it came packed.
+        name: under which it was sent; with `.gz` or `.zip` it came packed.
         declared_encoding: of its text; a byte order mark wins.
     """
 
@@ -37,6 +39,10 @@ class PackedFile:
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """Give the bytes from the beginning."""
+        if self._is_zip:
+            with self._archive() as archive, archive.open(_only_member(archive)) as member:
+                yield member
+            return
         kind = "zstd" if self.path.suffix == ".zst" else None
         with pa.input_stream(str(self.path), compression=kind) as stream:
             if self.name.lower().endswith(".gz"):
@@ -44,6 +50,23 @@ class PackedFile:
                     yield cast("IO[bytes]", unpacked)
             else:
                 yield stream
+
+    def inner_name(self) -> str:
+        """Give the name of what is packed, which tells its format."""
+        if self._is_zip:
+            with self._archive() as archive:
+                return _only_member(archive).filename
+        return self.name[:-3] if self.name.lower().endswith(".gz") else self.name
+
+    @property
+    def _is_zip(self) -> bool:
+        return self.name.lower().endswith(".zip")
+
+    @contextmanager
+    def _archive(self) -> Iterator[zipfile.ZipFile]:
+        # its list of members stands at its end, and it is kept as it came
+        with zipfile.ZipFile(self.path) as archive:
+            yield archive
 
     @contextmanager
     def seekable(self) -> Iterator[IO[bytes]]:
@@ -78,6 +101,20 @@ class PackedFile:
                 yield from whole
         if rest := rest + decoder.decode(b"", final=True):
             yield rest
+
+
+def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Give the one file of an archive; what the Finder of a Mac adds is none."""
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        raise zipfile.BadZipFile(f"it holds {len(members)} files; an archive must hold one")
+    if members[0].flag_bits & _ENCRYPTED:
+        raise zipfile.BadZipFile("it is encrypted; send it without a password")
+    return members[0]
 
 
 def _first(stream: IO[bytes]) -> bytes:

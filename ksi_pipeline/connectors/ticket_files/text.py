@@ -4,6 +4,8 @@ Nothing is typed here. CSV rows with another number of fields than the header co
 as `broken`; only the columns that the mapping names are decoded.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +38,16 @@ _ENDINGS: dict[str, FileFormat] = {
     ".parquet": "parquet",
     ".xlsx": "xlsx",
 }
+_UNREADABLE = (
+    EOFError,
+    OSError,
+    # a way of packing that zipfile does not know
+    NotImplementedError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class TicketFile:
@@ -48,9 +60,10 @@ class TicketFile:
     def __init__(self, path: Path, name: str, mapping: Mapping) -> None:
         """Take the file that lies at `path` and was sent under `name`."""
         self._name, self._mapping = name, mapping
+        self._format = mapping.format
         self._file = PackedFile(path, name, mapping.encoding)
-        self._format = mapping.format or _format_of(name)
         with self._readable():
+            self._format = self._format or _format_of(name, self._file.inner_name())
             self.header = self._header()
             self._require_columns()
 
@@ -125,24 +138,25 @@ class TicketFile:
                     code="E_FILE_ENCODING",
                 ) from error
             raise self._unreadable(error) from error
-        except (EOFError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        except _UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> ContractError:
         return ContractError(
-            f"File {self._name}: it cannot be read as {self._format} "
+            f"File {self._name}: it cannot be read as {self._format or 'zip'} "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Nothing was "
             "loaded. It may be cut off; send it again, whole.",
             code="E_FILE_UNREADABLE",
         )
 
 
-def _format_of(name: str) -> FileFormat:
-    ending = Path(name.lower().removesuffix(".gz")).suffix
+def _format_of(name: str, inner_name: str) -> FileFormat:
+    ending = Path(inner_name.lower()).suffix
     if ending not in _ENDINGS:
         raise ContractError(
             f"File {name}: its name does not end in {', '.join(_ENDINGS)}, with or without .gz, "
-            "and the mapping has no format:. Nothing was loaded. Rename it or set format:.",
+            "nor is it a .zip of such a file, and the mapping has no format:. Nothing was loaded. "
+            "Rename it or set format:.",
             code="E_FILE_TYPE",
         )
     return _ENDINGS[ending]
