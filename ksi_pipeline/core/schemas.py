@@ -144,7 +144,8 @@ TICKETS = _schema(
     channel_=_STR,
     fetched_at_utc=UTC_US,
     raw_sha256=_STR,
-    # position of its first row in the file, from 0
+    # position of its first row in the file, from 0; -1 for a void of a ticket that a complete file
+    # left out
     row_number=_INT,
 )
 

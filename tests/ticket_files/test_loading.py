@@ -350,6 +350,7 @@ def test_a_mapping_that_reads_a_person_is_refused(tmp_path):
         (MAPPING + "  currency: {value: euro}\n", "currency"),
         (MAPPING + "  tax_included: {value: perhaps}\n", "tax_included"),
         ("encoding: klingon\n" + MAPPING, "klingon"),
+        ("complete: true\n" + MAPPING, "covers: days"),
         ("- a\n", "grain"),
         ("grain: [", "line"),
         (MAPPING + "  kind: {column: sku, values: {S: sold}}\n", "sold"),

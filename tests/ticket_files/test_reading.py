@@ -273,12 +273,14 @@ def test_an_archive_without_one_whole_file_is_set_aside_whole(tmp_path, content,
     assert says in report.failed["till/s.zip"]
 
 
-def test_a_member_of_an_archive_that_was_changed_on_its_way_is_set_aside_whole(tmp_path):
+@pytest.mark.parametrize(("name", "pack"), [("s.zip", zipped), ("s.csv.gz", gzip.compress)])
+def test_a_packed_file_that_was_changed_on_its_way_is_set_aside_whole(tmp_path, name, pack):
     workspace = make_home(tmp_path)
-    content = bytearray(zipped("".join(f"{n}," for n in range(9999)).encode()))
+    rows = "".join(f"0001,A{n},2026-03-27 10:00:00,tea,1,{n}\n" for n in range(9999))
+    content = bytearray(pack((HEADER + rows).encode()))
     middle = len(content) // 2
     content[middle : middle + 40] = bytes(40)
-    assert load(workspace, bytes(content), "s.zip").codes == {"E_FILE_UNREADABLE": 1}
+    assert load(workspace, bytes(content), name).codes == {"E_FILE_UNREADABLE": 1}
 
 
 @pytest.mark.parametrize("name", ["s.parquet", "s.xlsx"])

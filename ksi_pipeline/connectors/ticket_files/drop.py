@@ -60,6 +60,8 @@ class Gathered:
         open_hours: (code, hour in us) -> code of the refusal.
         open_codes: code -> refusal of a ticket whose hour is not known; None stands for all codes.
         scattered: tickets whose rows lie in several places; None: there are none.
+        nameless: codes with refused tickets that have no ticket_id, so that they may be any.
+        refused_keys: hashes of refused tickets, as key_hash gives them, where their key is known.
     """
 
     rows_in: int = 0
@@ -73,6 +75,8 @@ class Gathered:
     open_hours: dict[tuple[str, int], str] = field(default_factory=dict)
     open_codes: dict[str | None, str] = field(default_factory=dict)
     scattered: "Scattered | None" = None
+    nameless: set[str] = field(default_factory=set)
+    refused_keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
 
     def refuse_ticket(self, drop: Drop, code: str, why: str, row_number: int) -> None:
         """Show a ticket that was refused once the whole file was seen, unless many were."""

@@ -71,7 +71,9 @@ class Gathering:
         if self._carry is not None:
             last, self._carry = self._carry, None
             self._take(last, is_last=True)
-        self.found.scattered = self._scattered()
+        nothing = [np.empty(0, dtype=np.uint64)]
+        self.found.refused_keys = np.concatenate(self._bad or nothing)
+        self.found.scattered = self._scattered(np.concatenate(self._good or nothing))
         return self.found
 
     def _take(self, typed: pl.DataFrame, *, is_last: bool) -> None:
@@ -123,6 +125,8 @@ class Gathering:
             keyed = hit.drop_nulls(["ticket_id", "ext_ref_code"])
             if keyed.height:
                 self._bad.append(_hashes(keyed))
+            nameless = hit.filter(pl.col("ticket_id").is_null())
+            self.found.nameless.update(nameless["ext_ref_code"].drop_nulls())
         if is_good.any():
             self._write(typed, runs, run, is_good)
 
@@ -153,9 +157,8 @@ class Gathering:
             rows = rows if all_good else rows.filter(pl.Series(is_good[run]))
             self._lines.write(line_table(rows, self._drop))
 
-    def _scattered(self) -> Scattered | None:
-        nothing = [np.empty(0, dtype=np.uint64)]
-        good, bad = np.concatenate(self._good or nothing), np.concatenate(self._bad or nothing)
+    def _scattered(self, good: NDArray[np.uint64]) -> Scattered | None:
+        bad = self.found.refused_keys
         once = pl.Series(np.concatenate([good, bad])).n_unique()
         if once == len(good) + pl.Series(bad).n_unique():
             return None

@@ -128,6 +128,8 @@ class Mapping(BaseModel):
         sheet: of a workbook; none: the first.
         covers: `hours`: the file holds the hours from its first ticket of a code to its last;
             `days`: the whole local days.
+        complete: whether a file holds every ticket of the days it covers, so that one of them that
+            a later file leaves out is taken back.
         fold: which of two instants a repeated wall-clock time means.
         gap: what a wall-clock time means that a clock change skips.
         returns: whether returns are written with their minus or `positive`.
@@ -146,6 +148,7 @@ class Mapping(BaseModel):
     thousands: Literal[".", ",", " ", "'"] | None = None
     sheet: str | None = None
     covers: Literal["hours", "days"] = "hours"
+    complete: bool = False
     fold: Literal["earlier", "later", "refuse"] = "earlier"
     gap: Literal["shift", "refuse"] = "shift"
     returns: Literal["negative", "positive"] = "negative"
@@ -182,6 +185,8 @@ class Mapping(BaseModel):
             )
         if self.thousands == self.decimal:
             raise ValueError("decimal: and thousands: are the same sign")
+        if self.complete and self.covers != "days":
+            raise ValueError("complete: needs covers: days")
         kind = given.get("kind")
         meant = set(kind.values.values()) if kind else set()
         if kind:

@@ -2,7 +2,8 @@
 
 The unit of revision is the whole set of rows of one (connector, ext_ref_code, ticket_id): equal to
 the one that holds, nothing is appended; different, the new set replaces it. A ticket that a later
-file leaves out stays: a till takes a ticket back by sending it as a void.
+file leaves out stays: a till takes a ticket back by sending it as a void. Only where the mapping
+says that files are complete, leaving it out says the same.
 
 An hour is rolled up anew where a ticket of it changed, or left it: sale tickets are counted,
 returns are counted beside them, voids, exchanges and gift cards in neither; amounts above 0 are
@@ -10,19 +11,19 @@ gross_sales, those below 0 returns_amount, voids none. Amounts of two currencies
 are not added up: they are null then.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
-from ksi_pipeline.connectors.ticket_files.drop import Drop, Scattered, key_hash
+from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered, Scattered, key_hash
+from ksi_pipeline.connectors.ticket_files.known import REVISION, Known, latest
+from ksi_pipeline.connectors.ticket_files.takeback import taken_back
 from ksi_pipeline.core.schemas import TICKET_HOURS, TICKETS
 
 _KEY = ["ext_ref_code", "ticket_id"]
 _HOUR = ["ext_ref_code", "hour_start_utc"]
-_REVISION = ["fetched_at_utc", "raw_sha256"]
 _CONTENT = (
     "at_utc",
     "utc_offset_s",
@@ -43,22 +44,15 @@ _REFUSED = [*_KEY, "hour_start_utc", "row_number", "line_count"]
 _SUMMED = ("net", "gross", "tax", "gift_card", "units")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What earlier files of a connector said: files of the two datasets, oldest first."""
-
-    tickets: Sequence[Path]
-    lines: Sequence[Path]
-
-
 @dataclass(slots=True)
 class Revised:
     """What is new.
 
     Attributes:
-        tickets: file with the tickets to add; may be the staged one.
+        tickets: file with the tickets to add, those taken back as voids; may be the staged one.
         lines: file with their lines; may be the staged one.
         rows_unchanged: rows of tickets that are as they were known.
+        taken_back_count: tickets that the file leaves out and that no longer count.
         refused: scattered tickets that cannot be joined: key, hour, first row, rows.
         hours: schema TICKET_HOURS without what is known: every hour that changed, as it is now.
     """
@@ -68,12 +62,20 @@ class Revised:
     ticket_count: int
     line_count: int
     rows_unchanged: int
+    taken_back_count: int
     refused: pl.DataFrame
     hours: pa.Table
 
 
 def revise(
-    tickets: Path, lines: Path, drop: Drop, scattered: Scattered | None, known: Known, room: Path
+    tickets: Path,
+    lines: Path,
+    drop: Drop,
+    found: Gathered,
+    known: Known,
+    room: Path,
+    *,
+    is_complete: bool,
 ) -> Revised:
     """Compare the good tickets of a file with what is known, and roll up the hours they touch.
 
@@ -81,49 +83,56 @@ def revise(
         tickets: staged, schema TICKETS; rows of a scattered ticket are there several times.
         lines: staged, schema TICKET_LINES.
         drop: the file; revisions that came after it are ignored.
-        scattered: as gathering found them.
+        found: what the file held besides.
         known: earlier revisions of the connector.
         room: folder for new files.
+        is_complete: whether a ticket of its days that it leaves out is taken back.
     """
-    new = pl.scan_parquet(tickets)
-    joined, refused = _gathered(new, scattered)
-    earlier = _earlier(known, drop)
-    drop_keys = refused.select(_KEY)
-    if scattered is not None:
-        again = room / "joined.parquet"
-        apart = new.join(pl.concat([drop_keys, joined.select(_KEY)]).lazy(), on=_KEY, how="anti")
-        _in_order(pl.concat([apart, joined.lazy()])).sink_parquet(again)
-        tickets, new = again, pl.scan_parquet(again)
-    held, unchanged = _compared(new, lines, earlier, known)
-    rows_unchanged = int(unchanged["line_count"].sum() or 0)
+    sent = pl.scan_parquet(tickets)
+    joined, refused = _gathered(sent, found.scattered)
+    earlier = known.earlier(drop.fetched_at_utc)
+    not_loaded = refused.select(_KEY)
+    if found.scattered is not None:
+        tickets = _written(_joined(sent, joined, refused), room / "joined.parquet")
+    held, unchanged = _compared(pl.scan_parquet(tickets), lines, earlier, known)
     if unchanged.height:
-        kept = room / "changed.parquet"
-        new.join(unchanged.lazy(), on=_KEY, how="anti").sink_parquet(kept)
-        tickets, new = kept, pl.scan_parquet(kept)
-    gone = pl.concat([drop_keys, unchanged.select(_KEY)])
-    if gone.height:
-        kept = room / "changed_lines.parquet"
-        left = pl.scan_parquet(lines).join(gone.lazy(), on=_KEY, how="anti")
-        left.sink_parquet(kept)
-        lines = kept
+        changed = pl.scan_parquet(tickets).join(unchanged.lazy(), on=_KEY, how="anti")
+        tickets = _written(changed, room / "changed.parquet")
+        not_loaded = pl.concat([not_loaded, unchanged.select(_KEY)])
+    if not_loaded.height:
+        left = pl.scan_parquet(lines).join(not_loaded.lazy(), on=_KEY, how="anti")
+        lines = _written(left, room / "changed_lines.parquet")
+    voids = taken_back(sent, earlier, found, drop) if is_complete and earlier is not None else None
+    if voids is not None:
+        more = pl.concat([pl.scan_parquet(tickets), voids.lazy()])
+        tickets = _written(more, room / "with_voids.parquet")
     old = held.join(unchanged, on=_KEY, how="anti")
     return Revised(
         tickets=tickets,
         lines=lines,
         ticket_count=_height(tickets),
         line_count=_height(lines),
-        rows_unchanged=rows_unchanged,
+        rows_unchanged=int(unchanged["line_count"].sum() or 0),
+        taken_back_count=0 if voids is None else voids.height,
         refused=refused,
-        hours=_hours(new, old, earlier, drop),
+        hours=_hours(pl.scan_parquet(tickets), old, earlier, drop),
     )
+
+
+def _written(rows: pl.LazyFrame, path: Path) -> Path:
+    rows.sink_parquet(path)
+    return path
 
 
 def _height(path: Path) -> int:
     return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
-def _in_order(tickets: pl.LazyFrame) -> pl.LazyFrame:
-    return tickets.select(TICKETS.names).sort("row_number")
+def _joined(sent: pl.LazyFrame, joined: pl.DataFrame, refused: pl.DataFrame) -> pl.LazyFrame:
+    """Put joined tickets in the place of their parts, and leave out refused ones."""
+    parts = pl.concat([joined.select(_KEY), refused.select(_KEY)])
+    apart = sent.join(parts.lazy(), on=_KEY, how="anti")
+    return pl.concat([apart, joined.lazy()]).select(TICKETS.names).sort("row_number")
 
 
 def _gathered(new: pl.LazyFrame, scattered: Scattered | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -132,7 +141,11 @@ def _gathered(new: pl.LazyFrame, scattered: Scattered | None) -> tuple[pl.DataFr
     if scattered is None:
         return nothing, nothing.select(_REFUSED)
     hashed = new.with_columns(key_hash().alias("_h"))
-    places = hashed.filter(pl.col("_h").is_in(pl.Series(scattered.joined).implode())).drop("_h").collect()
+    places = (
+        hashed.filter(pl.col("_h").is_in(pl.Series(scattered.joined).implode()))
+        .drop("_h")
+        .collect()
+    )
     refused = hashed.filter(pl.col("_h").is_in(pl.Series(scattered.refused).implode()))
     same = [pl.col(n).n_unique() > 1 for n in ("kind", "currency", "tax_included")]
     first = pl.col("at_utc").arg_min()
@@ -166,17 +179,6 @@ def _gathered(new: pl.LazyFrame, scattered: Scattered | None) -> tuple[pl.DataFr
     return kept, pl.concat([spoilt.select(_REFUSED), mixed])
 
 
-def _earlier(known: Known, drop: Drop) -> pl.LazyFrame | None:
-    if not known.tickets:
-        return None
-    came = pl.lit(drop.fetched_at_utc).cast(pl.Datetime("us", "UTC"))
-    return pl.scan_parquet(list(known.tickets)).filter(pl.col("fetched_at_utc") < came)
-
-
-def _latest(revisions: pl.LazyFrame) -> pl.LazyFrame:
-    return revisions.sort(_REVISION).unique(_KEY, keep="last", maintain_order=True)
-
-
 def _compared(
     new: pl.LazyFrame, lines: Path, earlier: pl.LazyFrame | None, known: Known
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -185,7 +187,7 @@ def _compared(
     if earlier is None:
         return nothing, nothing.select(*_KEY, "line_count")
     keys = new.select(_KEY)
-    held = _latest(earlier.join(keys, on=_KEY, how="semi")).collect()
+    held = latest(earlier.join(keys, on=_KEY, how="semi")).collect()
     if not held.height:
         return held, nothing.select(*_KEY, "line_count")
     equal = [pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in _CONTENT]
@@ -193,9 +195,9 @@ def _compared(
     same = pairs.filter(pl.all_horizontal(equal)).select(*_KEY, "line_count").collect()
     own = _line_sums(pl.scan_parquet(lines).join(same.lazy(), on=_KEY, how="semi"))
     if known.lines:
-        revision = held.lazy().select(*_KEY, *_REVISION)
+        revision = held.lazy().select(*_KEY, *REVISION)
         of_held = pl.scan_parquet(list(known.lines)).join(
-            revision, on=[*_KEY, *_REVISION], how="semi"
+            revision, on=[*_KEY, *REVISION], how="semi"
         )
         before = _line_sums(of_held.join(same.lazy(), on=_KEY, how="semi"))
     else:
@@ -245,7 +247,7 @@ def _hours(
         near = earlier.filter(pl.col("hour_start_utc").is_between(first, last))
         keys = near.join(touched.lazy(), on=_HOUR, how="semi").select(_KEY).unique()
         keys = keys.join(new.select(_KEY), on=_KEY, how="anti")
-        current = _latest(earlier.join(keys, on=_KEY, how="semi"))
+        current = latest(earlier.join(keys, on=_KEY, how="semi"))
         others = current.join(touched.lazy(), on=_HOUR, how="semi")
         counted = pl.concat([counted, others.select(columns)])
     hours = _rolled_up(counted)

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.connectors.ticket_files.drop import Drop
-from ksi_pipeline.connectors.ticket_files.revise import Known, Revised
+from ksi_pipeline.connectors.ticket_files.known import Known
+from ksi_pipeline.connectors.ticket_files.revise import Revised
 from ksi_pipeline.connectors.ticket_files.tables import STAMPS
 from ksi_pipeline.defs.steps.ticket_file_source import FileSource, touch_hours, version_name
 from ksi_pipeline.defs.workspace import Workspace

@@ -119,7 +119,12 @@ def count_rows(
     }
     for name, count in counts.items():
         setattr(report, name, getattr(report, name) + count)
-    report.tickets += revised.ticket_count
+    report.tickets += revised.ticket_count - revised.taken_back_count
+    if revised.taken_back_count:
+        report.messages.append(
+            f"{drop.label}: {revised.taken_back_count} tickets of its days that earlier files held "
+            "are not in it. They count no longer, because the mapping says complete: true."
+        )
     unmatched = dict(found.unmatched)
     if drop.only_codes is not None:
         before = json.loads(row["unmatched_codes"])

@@ -145,7 +145,9 @@ def _parse_file(
             workspace.store.commit(change)
             return
         known = known_revisions(workspace, drop.connector_id)
-        revised = revise(tickets, lines, drop, found.scattered, known, room)
+        revised = revise(
+            tickets, lines, drop, found, known, room, is_complete=source.mapping.complete
+        )
         note_scattered(found, revised, source.mapping, drop)
         set_aside(change, report, drop, found)
         sold = hours_sold(tickets)
