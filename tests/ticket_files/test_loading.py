@@ -160,6 +160,14 @@ def test_amounts_of_two_currencies_are_never_added_up(tmp_path):
     assert [t["currency"] for t in tickets(workspace)] == ["EUR", "CHF"]
 
 
+def test_an_hour_of_more_money_than_an_hour_can_hold_has_none(tmp_path):
+    workspace = make_home(tmp_path)
+    rows = [row(str(n), net="99999999999.9999") for n in range(1_001)]
+    load(workspace, "".join([*rows, row("x", time="11:15:00")]))
+    amounts = [(hour["num_tickets"], hour["net_sales"]) for hour in hours(workspace).values()]
+    assert sorted(amounts, key=str) == [(1, Decimal("2.5000")), (1_001, None)]
+
+
 def test_one_refused_line_refuses_its_ticket_and_leaves_its_hour_open(tmp_path):
     workspace = make_home(tmp_path)
     report = load(

@@ -20,6 +20,8 @@ from ksi_pipeline.connectors.ticket_files.mapping import (
 from ksi_pipeline.connectors.ticket_files.times import read_times
 
 SCALE = 10_000
+# Of one row: a sum of ninety thousand such rows still fits into 64 bits at four decimals.
+MOST = 10**11
 MONEY_FIELDS = ("net", "gross", "tax")
 NUMBERS = (*MONEY_FIELDS, "quantity", "units")
 _CONSTANTS = ("kind", "currency", "till", "channel", *FLAGS)
@@ -145,8 +147,8 @@ class Fields:
             one,
             _READ.is_null() & (_TEXT != ""),
             code,
-            f"it is no number with '{decimal}' before at most 4 decimals, which are not rounded "
-            "here",
+            f"it is no number below 100 billion with '{decimal}' before at most 4 decimals, which "
+            "are not rounded here",
         )
         amount = self._plain_number().cast(pl.Float64, strict=False)
         scaled = amount * SCALE
@@ -159,7 +161,8 @@ class Fields:
         """Read the numbers that float64 does not hold exactly; null where it is none."""
         number = self._plain_number()
         exact = pl.when(number.str.contains(_LONG)).then(number)
-        return (exact.cast(pl.Decimal(18, 4), strict=False) * SCALE).cast(pl.Int64, strict=False)
+        scaled = (exact.cast(pl.Decimal(18, 4), strict=False) * SCALE).cast(pl.Int64, strict=False)
+        return pl.when(scaled.abs() < MOST * SCALE).then(scaled)
 
     def _plain_number(self) -> pl.Expr:
         """Give the text of a number as everybody writes it: a point, and no groups."""
