@@ -18,8 +18,8 @@ demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the 
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-all: test $(VENV)/.vision  ## the tests, and those that need torch
-	$(BIN)/python -m pytest -m torch
+test-all: test $(VENV)/.vision  ## the tests, and those that need torch or a server
+	$(BIN)/python -m pytest -m "torch or services"
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff check .

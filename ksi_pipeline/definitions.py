@@ -13,7 +13,12 @@ from ksi_pipeline.defs.dbt import dbt_marts
 from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
 from ksi_pipeline.defs.space import space_model
-from ksi_pipeline.defs.tickets import hourly_tickets, ticket_drops, ticket_hours
+from ksi_pipeline.defs.tickets import (
+    database_tickets,
+    hourly_tickets,
+    ticket_drops,
+    ticket_hours,
+)
 from ksi_pipeline.defs.vision import camera_chunks, tracklets
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace
 from ksi_pipeline.settings import REPOSITORY, Settings, load_settings, secret
@@ -70,6 +75,7 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             tracklets,
             hourly_tickets,
             ticket_drops,
+            database_tickets,
             ticket_hours,
             zone_events,
             calendar,

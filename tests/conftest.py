@@ -1,9 +1,12 @@
-"""Shared fixtures: where the real data lies. In which order tests run."""
+"""Shared fixtures: real data, and servers that tests start. In which order tests run."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from .services.postgres import PostgresServer, running_postgres
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -24,3 +27,10 @@ def test_data() -> Path:
     if named:
         pytest.fail(f"KSI_TEST_DATA={named} is no folder; real data must be there where it is set.")
     pytest.skip("No real data: set KSI_TEST_DATA to the folder that holds it.")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the session; tests that use it are marked `services`."""
+    with running_postgres() as server:
+        yield server

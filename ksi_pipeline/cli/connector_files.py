@@ -1,6 +1,7 @@
 """`ksi connector new|edit|rm|link|unlink`: changes to connectors.yaml and to space files."""
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -219,8 +220,8 @@ def _settings(given: list[str] | None) -> Entry:
             value = yaml.safe_load(written)
         except yaml.YAMLError as error:
             raise _no_setting(f"the value of {name} cannot be read") from error
-        if not isinstance(value, str | int | float | bool):
-            raise _no_setting(f"the value of {name} is no text, number, true or false")
+        if not isinstance(value, str | int | float | bool | date):
+            raise _no_setting(f"the value of {name} is no text, number, day, true or false")
         values[name] = value
     return values
 

@@ -19,12 +19,14 @@ from ksi_pipeline.cli.console import (
 )
 from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.sql.config import SqlConfig
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps import connector_state
 from ksi_pipeline.defs.steps.file_trial import try_files
 from ksi_pipeline.defs.steps.hourly_trial import question_of, try_connector
+from ksi_pipeline.defs.steps.sql_trial import try_database
 from ksi_pipeline.defs.steps.trial import Trial
 
 
@@ -63,6 +65,9 @@ def try_connector_once(
             given = {"--code": code, "--timezone": timezone, "--from and --to": window}
             _refuse(config, given)
             trial = try_files(workspace, config, file, is_empty_allowed=allow_empty)
+        elif isinstance(config, SqlConfig):
+            _refuse(config, {"--code": code, "--timezone": timezone, "--file": file})
+            trial = try_database(workspace, config, window, is_empty_allowed=allow_empty)
         else:
             raise NotImplementedError(config.kind)
         state = connector_state.state_of(workspace, config)

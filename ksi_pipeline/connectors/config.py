@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.sql.config import SqlConfig
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
@@ -22,6 +23,7 @@ from ksi_pipeline.core.plain_words import plain
 KINDS: dict[str, type[ConnectorBase]] = {
     "hourly_api": HourlyApiConfig,
     "ticket_files": TicketFilesConfig,
+    "sql": SqlConfig,
 }
 _Config = TypeVar("_Config", bound=ConnectorBase)
 

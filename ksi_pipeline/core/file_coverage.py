@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR, COVERAGE
 from ksi_pipeline.core.tickets import AbsentMeans
-from ksi_pipeline.core.time import LocalHour
+from ksi_pipeline.core.time import LocalHour, Window
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -60,23 +60,105 @@ def file_coverage(
         says = _says(len(hours), places, bad, any_hour.get(code), absent_means)
         for begin, end, status, reason in _spans(says, first, min(last + 1, over)):
             start, stop = hours[begin].from_utc, hours[end - 1].end_utc
-            expected_s = (stop - start).total_seconds()
-            rows.append(
-                {
-                    "site_id": None,
-                    "source_kind": "feed",
-                    "source_id": connector_id,
-                    "key": code,
-                    "from_utc": start,
-                    "to_utc": stop,
-                    "status": status,
-                    "reason": reason,
-                    "observed_s": expected_s if status == "complete" else 0.0,
-                    "expected_s": expected_s,
-                    "fetched_at_utc": fetched_at_utc,
-                }
-            )
+            rows.append(_row(connector_id, code, start, stop, status, reason, fetched_at_utc))
     return pa.Table.from_pylist(rows, schema=COVERAGE)
+
+
+def pull_coverage(
+    connector_id: str,
+    sold: Mapping[str, Collection[int]],
+    spoilt: Mapping[tuple[str, int], str],
+    any_hour: Mapping[str, str],
+    unsettled: Collection[tuple[str, int]],
+    hours: Sequence[LocalHour],
+    *,
+    covers: Window | None,
+    settles_outside: bool,
+    complete_from_utc: datetime,
+    absent_means: AbsentMeans,
+    written_at_utc: datetime,
+    fetched_at_utc: datetime,
+) -> pa.Table:
+    """Say what a pull says of the hours of a site: it speaks for whole windows.
+
+    Of the window that it covers, every whole hour is said. Outside of it, a refused ticket leaves
+    its hour open, and where `settles_outside` a good one settles its hour.
+
+    Args:
+        connector_id: whose pull.
+        sold: code -> keys of its hours with good tickets, of this pull and, of the hours covered,
+            of those before it; every code that is spoken for is there, with no hour if need be.
+        spoilt: (code, key of an hour) -> code of the refusal of a ticket in it.
+        any_hour: code -> code of the refusal of a ticket whose hour is not known.
+        unsettled: (code, key of an hour) of earlier refusals that this pull says nothing of.
+        hours: consecutive local hours of the site that hold all of these and the window.
+        covers: the window; None: the pull covers nothing yet.
+        settles_outside: all that is known until now was asked for, so that an hour outside of the
+            window was open only because of the ticket that now came right.
+        complete_from_utc: earlier hours are never said, as tickets of theirs may not be known.
+        absent_means: the connector's choice.
+        written_at_utc: when the database was asked; hours that were not over get no coverage.
+        fetched_at_utc: when the pull was kept.
+
+    Returns:
+        As `file_coverage`.
+    """
+    starts = np.array([_us(hour.start_utc) for hour in hours], dtype=np.int64)
+    place = {int(start): at for at, start in enumerate(starts)}
+    can_say = [complete_from_utc <= h.from_utc and h.end_utc <= written_at_utc for h in hours]
+    inside = [
+        at
+        for at, hour in enumerate(hours)
+        if covers and can_say[at] and covers.start <= hour.from_utc and hour.end_utc <= covers.end
+    ]
+    rows: list[dict[str, object]] = []
+    for code in sorted(sold):
+        known = np.array(sorted(sold[code]), dtype=np.int64)
+        bad = {place[at]: why for (c, at), why in spoilt.items() if c == code}
+        places = np.searchsorted(starts, known)
+        says = _says(len(hours), places, bad, any_hour.get(code), absent_means)
+        said = {*inside, *bad, *(places.tolist() if settles_outside else ())}
+        said -= {place[at] for c, at in unsettled if c == code and at in place}
+        for begin, end, status, reason in _runs(says, sorted(at for at in said if can_say[at])):
+            start, stop = hours[begin].from_utc, hours[end - 1].end_utc
+            rows.append(_row(connector_id, code, start, stop, status, reason, fetched_at_utc))
+    return pa.Table.from_pylist(rows, schema=COVERAGE)
+
+
+def _runs(
+    says: Sequence[tuple[str, str | None]], places: Sequence[int]
+) -> Iterator[tuple[int, int, str, str | None]]:
+    """Give the spans of some places, as `_spans` does."""
+    begin = 0
+    for at in range(1, len(places) + 1):
+        if at == len(places) or places[at] != places[at - 1] + 1:
+            yield from _spans(says, places[begin], places[at - 1] + 1)
+            begin = at
+
+
+def _row(
+    connector_id: str,
+    code: str,
+    start: datetime,
+    stop: datetime,
+    status: str,
+    reason: str | None,
+    fetched_at_utc: datetime,
+) -> dict[str, object]:
+    expected_s = (stop - start).total_seconds()
+    return {
+        "site_id": None,
+        "source_kind": "feed",
+        "source_id": connector_id,
+        "key": code,
+        "from_utc": start,
+        "to_utc": stop,
+        "status": status,
+        "reason": reason,
+        "observed_s": expected_s if status == "complete" else 0.0,
+        "expected_s": expected_s,
+        "fetched_at_utc": fetched_at_utc,
+    }
 
 
 def _says(

@@ -60,6 +60,7 @@ _SIGNS_OF_CHANGE = (
     ("tracklets", "deliveries_taken"),
     ("hourly_tickets", "new_answers"),
     ("ticket_drops", "new_files"),
+    ("database_tickets", "new_windows"),
     ("ticket_hours", "rows_loaded"),
     ("visits", "days_counted"),
     ("published_snapshot", "is_new"),

@@ -17,6 +17,7 @@ from ksi_pipeline.store.tables import (
     FETCHES,
     FILES,
     QUARANTINE,
+    SQL_PULLS,
     STEPS,
     TICKET_FILES,
 )
@@ -52,6 +53,8 @@ def open_unread(store: Store, root: Path) -> Store:
             for rows in source.execute(select(table)).mappings().partitions(_BATCH):
                 unread = [{**row, **blank, "is_parsed": False} for row in rows]
                 target.execute(insert(table), [_elsewhere(r, store.home.root) for r in unread])
+        for rows in source.execute(select(SQL_PULLS)).mappings().partitions(_BATCH):
+            target.execute(insert(SQL_PULLS), [dict(row) for row in rows])
     return aside
 
 

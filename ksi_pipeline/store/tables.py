@@ -190,3 +190,31 @@ COUNT_RECIPES = Table(
     Column("count_version", String, primary_key=True),
     Column("counted_with", Text, nullable=False),
 )
+
+# Pulls of connectors of kind sql. One row for each window that was asked for and kept, also where
+# it had no row or the rows it had before.
+SQL_PULLS = Table(
+    "sql_pulls",
+    METADATA,
+    Column("pull_id", Integer, primary_key=True, autoincrement=True),
+    Column("connector_id", String, nullable=False),
+    # hash of what was asked but for the window; another one begins again
+    Column("question", String, nullable=False),
+    # watermarks asked for: microseconds since the epoch, UTC, or the numbers themselves
+    Column("from_mark", BigInteger, nullable=False),
+    Column("to_mark", BigInteger, nullable=False),
+    # largest watermark of its rows, below to_mark; null where there was none
+    Column("last_mark", BigInteger),
+    # asked by hand: says nothing of how far the connector has come
+    Column("is_by_hand", Boolean, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("rows_hash", String, nullable=False),
+    # null where the rows are those of an earlier pull and nothing is to be read
+    Column("file_id", Integer),
+    # hours that its tickets and those before it cover, whole hours inside; null: none
+    Column("covers_from_utc", BigInteger),
+    Column("covers_to_utc", BigInteger),
+    Column("asked_at_utc", BigInteger, nullable=False),
+    Index("sql_pulls_question", "connector_id", "question", "from_mark"),
+    Index("sql_pulls_file", "file_id"),
+)

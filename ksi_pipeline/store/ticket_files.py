@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from ksi_pipeline.store.files import write_atomically
 from ksi_pipeline.store.ledger import Row
@@ -74,24 +74,9 @@ def keep_ticket_file(
     sha256 = digest.hexdigest()
     kept = folder / (sha256 if is_packed else f"{sha256}.zst")
     waiting.replace(kept)
-    mine = TICKET_FILES.c.connector_id == connector_id
+    raw_path = str(kept.relative_to(store.home.root))
     with store.ledger.transaction() as connection:
-        last = connection.execute(
-            select(func.max(TICKET_FILES.c.fetched_at_utc)).where(mine)
-        ).scalar()
-        at = now if last is None else max(now, from_us(int(last)) + _TICK)
-        connection.execute(
-            insert(TICKET_FILES).values(
-                connector_id=connector_id,
-                name=seen.name,
-                size=seen.size,
-                mtime_ns=seen.mtime_ns,
-                raw_sha256=sha256,
-                raw_path=str(kept.relative_to(store.home.root)),
-                fetched_at_utc=to_us(at),
-                is_parsed=False,
-            )
-        )
+        note_ticket_file(connection, connector_id, seen, sha256, raw_path, now)
     return True
 
 
@@ -117,6 +102,38 @@ def _copy(path: Path, target: Path, digest: "hashlib._Hash", *, is_packed: bool)
                 file.write(waiting.popleft().result())
         for packed in waiting:
             file.write(packed.result())
+
+
+def note_ticket_file(
+    connection: Connection,
+    connector_id: str,
+    seen: SeenFile,
+    sha256: str,
+    raw_path: str,
+    now: datetime,
+) -> int:
+    """Note a kept file for parsing, in the caller's transaction, and give its file_id.
+
+    It gets the instant `now`, or the next that no other file of its connector has.
+    """
+    mine = TICKET_FILES.c.connector_id == connector_id
+    last = connection.execute(select(func.max(TICKET_FILES.c.fetched_at_utc)).where(mine)).scalar()
+    at = now if last is None else max(now, from_us(int(last)) + _TICK)
+    noted = (
+        insert(TICKET_FILES)
+        .values(
+            connector_id=connector_id,
+            name=seen.name,
+            size=seen.size,
+            mtime_ns=seen.mtime_ns,
+            raw_sha256=sha256,
+            raw_path=raw_path,
+            fetched_at_utc=to_us(at),
+            is_parsed=False,
+        )
+        .returning(TICKET_FILES.c.file_id)
+    )
+    return int(connection.execute(noted).scalar_one())
 
 
 def kept_ticket_files(store: Store, connector_id: str) -> list[Row]:

@@ -1,11 +1,13 @@
-"""One little shop's sales, told by every kind of connector: an API, files.
+"""One little shop's sales, told by every kind of connector: an API, files, a database.
 
 A source is told all its tickets with `says`; what a run makes of them must not depend on its kind.
 """
 
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from ksi_pipeline.core.time import Window, hour_start_utc
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
+from ksi_pipeline.defs.steps.sql_pull import pull_databases
 from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
 from ksi_pipeline.defs.steps.ticket_inbox import take_ticket_files
 from ksi_pipeline.defs.workspace import Workspace
@@ -101,7 +104,9 @@ class Home:
     def workspace(self) -> Workspace:
         """Opened anew, as each run opens it."""
         store = Store(DataHome(self.root.resolve()))
-        return Workspace(store, Path(), {"SRC_SECRET": SECRET}.get, clock=lambda: self.now)
+        return Workspace(
+            store, Path(), {"SRC_SECRET": self.source.secret}.get, clock=lambda: self.now
+        )
 
     def run(self, day: str = "2026-03-27") -> dict[str, str]:
         """Take what every source says of some days, and read it; give what failed."""
@@ -110,9 +115,10 @@ class Home:
         start = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=1)
         pulled = pull_answers(workspace, Window(start, start + timedelta(days=3)))
         taken = take_ticket_files(workspace)
+        asked = pull_databases(workspace)
         parse_answers(workspace)
         read = parse_ticket_files(workspace)
-        return {**pulled.failed, **taken.failed, **read.failed}
+        return {**pulled.failed, **taken.failed, **asked.failed, **read.failed}
 
     def hours(self) -> dict[tuple[str, datetime], int]:
         """Tickets by code and hour, as they hold now; hours of 0 are left out."""
@@ -147,6 +153,8 @@ class ApiSource:
             " active: true}"
         )
 
+    secret = SECRET
+
     def says(self, told: Sequence[Sale], _now: datetime) -> None:
         """Let the source say these tickets, and no others."""
         counted = Counter((sale.code, hour_start_utc(sale.at, ZONE)) for sale in told)
@@ -174,6 +182,7 @@ class FileSource:
     """Files in an inbox: each holds all tickets of the time."""
 
     def __init__(self, folder: Path) -> None:
+        self.secret = SECRET
         self._inbox = folder / "drops" / "src"
         self._inbox.mkdir(parents=True)
         self._count = 0
@@ -201,4 +210,34 @@ class FileSource:
         os.utime(path, (now.timestamp(),) * 2)
 
 
-KINDS = {"hourly_api": ApiSource, "ticket_files": FileSource}
+class DatabaseSource:
+    """A table of tickets; its address is the secret."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._database = folder / f"{SECRET}.sqlite"
+        self.secret = f"sqlite:///{self._database}"
+        self.entry = (
+            "  - {id: src, kind: sql, mapping: sales, url_env: SRC_SECRET, table: sold,"
+            " watermark: at, watermark_kind: ticket_time, since: 2026-03-20,"
+            " absent_means: ABSENT, active: true}"
+        )
+
+    def says(self, told: Sequence[Sale], _now: datetime) -> None:
+        """Let the source say these tickets, and no others."""
+        rows = [(sale.code, sale.ticket_id, f"{sale.at:%Y-%m-%dT%H:%M:%SZ}") for sale in told]
+        with closing(sqlite3.connect(self._database)) as connection, connection:
+            connection.execute("drop table if exists sold")
+            connection.execute("create table sold (store text, ticket text, at text)")
+            connection.executemany("insert into sold values (?, ?, ?)", rows)
+
+    def break_down(self, _now: datetime) -> None:
+        """Let the source fail for good."""
+        with closing(sqlite3.connect(self._database)) as connection, connection:
+            connection.execute("drop table sold")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+KINDS = {"hourly_api": ApiSource, "ticket_files": FileSource, "sql": DatabaseSource}

@@ -1,11 +1,15 @@
 """Examples in the documentation work as they stand."""
 
 import json
+from typing import get_args
 
 import pytest
+import yaml
 
 from ksi_pipeline.connectors.config import load_connectors
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.sql.config import SqlConfig
+from ksi_pipeline.connectors.sql.guard import require_harmless
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.mapping import Columns, Mapping, load_mapping
 from ksi_pipeline.core.ticket_row import KNOWN_FIELDS, read_amounts, read_code, read_time
@@ -139,3 +143,18 @@ def test_every_key_of_a_mapping_and_of_its_connector_is_documented():
     listed = {name for row in rows(text) for name in row[0].replace("`", "").split(", ")}
     keys = {*TicketFilesConfig.model_fields, *Mapping.model_fields, *Columns.model_fields}
     assert listed == keys - {"sha256"}
+
+
+def test_every_setting_of_a_database_is_documented():
+    text = (REPO / "docs" / "how-to" / "connect-a-database.md").read_text()
+    listed = {name for row in rows(text) for name in row[0].replace("`", "").split(", ")}
+    kinds = set(get_args(SqlConfig.model_fields["watermark_kind"].annotation))
+    assert kinds <= listed
+    assert listed - kinds == set(SqlConfig.model_fields)
+
+
+def test_the_query_in_the_docs_reads_only_what_it_names():
+    page = REPO / "docs" / "how-to" / "connect-a-database.md"
+    (shown,) = [block for block in blocks(page, "yaml") if block.startswith("query:")]
+    said = yaml.safe_load(shown)
+    assert require_harmless("erp", said["query"], said["tables"], (), "postgresql")

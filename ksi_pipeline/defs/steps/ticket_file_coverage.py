@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered, hours_open
 from ksi_pipeline.core.feed_coverage import COVERAGE, needed_coverage
 from ksi_pipeline.core.file_coverage import file_coverage, uncontested
-from ksi_pipeline.core.time import DAY, LocalHour, Window, local_hours, local_midnight_utc
+from ksi_pipeline.defs.steps.pull_coverage import PulledWindow, coverage_of_pull, hours_around
 from ksi_pipeline.defs.steps.ticket_file_source import FileSource, touch_spans, version_name
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.store.store import Change, from_us
+from ksi_pipeline.store.store import Change
 
 HourStarts = NDArray[np.int64]
 
@@ -47,12 +47,12 @@ def add_coverage(
     by_site: dict[str, list[str]] = {}
     for code in codes:
         by_site.setdefault(source.spaces[code].site_id, []).append(code)
-    for site_id, own in by_site.items():
+    for own in by_site.values():
         space = source.spaces[own[0]]
         mine = {code: sold[code] for code in own if code in sold}
         bad = {key: why for key, why in spoilt.items() if key[0] in own}
         ends = [at for starts in mine.values() for at in (starts[0], starts[-1])]
-        hours = _hours_around(space, [*ends, *(at for _, at in bad)])
+        hours = hours_around(space, [*ends, *(at for _, at in bad)])
         table = file_coverage(
             drop.connector_id,
             mine,
@@ -64,11 +64,28 @@ def add_coverage(
             fetched_at_utc=drop.fetched_at_utc,
             whole_days=source.mapping.covers == "days",
         )
-        needed = _needed(workspace, drop, space, table)
-        if needed.num_rows:
-            name = f"answer:{drop.connector_id}/{site_id}/{version_name(drop)}"
-            workspace.store.replace(change, "coverage", needed, source=name)
-            touch_spans(change, source, needed)
+        _cover(workspace, change, source, drop, space, table)
+
+
+def add_pull_coverage(
+    workspace: Workspace,
+    change: Change,
+    source: FileSource,
+    drop: Drop,
+    found: Gathered,
+    sold: Mapping[str, HourStarts],
+    pull: PulledWindow,
+) -> None:
+    """Append what a window of a database covers, by site; as add_coverage."""
+    for space in {space.site_id: space for space in source.spaces.values()}.values():
+        own = {code for code, other in source.spaces.items() if other.site_id == space.site_id}
+        own &= drop.only_codes or own
+        bad = {key: why for key, why in found.open_hours.items() if key[0] in own}
+        open_codes = hours_open(found, sorted(own))
+        table = coverage_of_pull(
+            workspace, pull, space, drop, own, sold, bad, open_codes, source.absent_means
+        )
+        _cover(workspace, change, source, drop, space, table)
 
 
 def hours_sold(tickets: Path) -> dict[str, HourStarts]:
@@ -86,13 +103,20 @@ def hours_sold(tickets: Path) -> dict[str, HourStarts]:
     }
 
 
-def _hours_around(space: Space, keys: list[int]) -> list[LocalHour]:
-    """Give the hours of the whole local days that hold some hours."""
-    zone = space.file.site.zone_info
-    first = from_us(int(min(keys))).astimezone(zone).date()
-    last = from_us(int(max(keys))).astimezone(zone).date()
-    window = Window(local_midnight_utc(first, zone), local_midnight_utc(last + DAY, zone))
-    return list(local_hours(window, zone))
+def _cover(
+    workspace: Workspace,
+    change: Change,
+    source: FileSource,
+    drop: Drop,
+    space: Space,
+    table: pa.Table,
+) -> None:
+    """Append what new coverage of a site says that was not known."""
+    needed = _needed(workspace, drop, space, table)
+    if needed.num_rows:
+        name = f"answer:{drop.connector_id}/{space.site_id}/{version_name(drop)}"
+        workspace.store.replace(change, "coverage", needed, source=name)
+        touch_spans(change, source, needed)
 
 
 def _needed(workspace: Workspace, drop: Drop, space: Space, new: pa.Table) -> pa.Table:

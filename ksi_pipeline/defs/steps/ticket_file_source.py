@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ksi_pipeline.connectors.sql.config import SqlConfig
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.drop import Drop
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping as FileMapping
@@ -18,12 +19,15 @@ from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.store import Change, to_us
 
+# Whose tickets come as kept files, dropped or pulled.
+FileLikeConfig = TicketFilesConfig | SqlConfig
+
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
     """A connector, its mapping, and the sites that its codes belong to."""
 
-    config: TicketFilesConfig
+    config: FileLikeConfig
     mapping: FileMapping
     absent_means: AbsentMeans
     spaces: Mapping[str, Space]
@@ -34,7 +38,7 @@ class FileSource:
         return {code: space.file.site.timezone for code, space in self.spaces.items()}
 
 
-def load_source(workspace: Workspace, config: TicketFilesConfig, spaces: list[Space]) -> FileSource:
+def load_source(workspace: Workspace, config: FileLikeConfig, spaces: list[Space]) -> FileSource:
     """Read the mapping of a connector, and find the sites of its codes.
 
     Raises:

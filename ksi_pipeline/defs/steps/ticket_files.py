@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
+from ksi_pipeline.connectors.sql.config import SqlConfig
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered
 from ksi_pipeline.connectors.ticket_files.gather import Gathering
@@ -18,7 +19,8 @@ from ksi_pipeline.connectors.ticket_files.text import TicketFile
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
 from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
-from ksi_pipeline.defs.steps.ticket_file_coverage import add_coverage, hours_sold
+from ksi_pipeline.defs.steps.pull_coverage import pulled_window
+from ksi_pipeline.defs.steps.ticket_file_coverage import add_coverage, add_pull_coverage, hours_sold
 from ksi_pipeline.defs.steps.ticket_file_revision import add_files, add_hours, known_revisions
 from ksi_pipeline.defs.steps.ticket_file_rows import (
     COUNTS,
@@ -29,6 +31,7 @@ from ksi_pipeline.defs.steps.ticket_file_rows import (
     set_aside,
 )
 from ksi_pipeline.defs.steps.ticket_file_source import (
+    FileLikeConfig,
     FileSource,
     load_source,
     parse_again_where_rules_changed,
@@ -59,7 +62,9 @@ def parse_ticket_files(workspace: Workspace, only: str | None = None) -> FilesRe
     """
     report = FilesReport()
     spaces = workspace.spaces()
-    for config in of_kind(load_connectors(workspace.home.connectors), TicketFilesConfig):
+    configs = load_connectors(workspace.home.connectors)
+    listed: tuple[FileLikeConfig, ...] = of_kind(configs, TicketFilesConfig)
+    for config in (*listed, *of_kind(configs, SqlConfig)):
         if only not in (None, config.id) or not kept_ticket_files(workspace.store, config.id):
             continue
         try:
@@ -99,7 +104,7 @@ def reconcile_files(workspace: Workspace) -> dict[str, int]:
     return {name: int(row[name]) for name in COUNTS}
 
 
-def _require_known_rules(workspace: Workspace, config: TicketFilesConfig) -> None:
+def _require_known_rules(workspace: Workspace, config: FileLikeConfig) -> None:
     """Refuse to read the past by a mapping that was changed and not tested since."""
     if config.active is None and is_asked(workspace, config):
         require_asked(workspace, config)
@@ -154,7 +159,11 @@ def _parse_file(
         add_files(workspace, change, drop, revised)
         add_hours(workspace, change, source, drop, revised.hours)
         written = min(drop.fetched_at_utc, _written_at(row))
-        add_coverage(workspace, change, source, drop, found, sold, written)
+        pull = pulled_window(workspace, source.config, row)
+        if pull is None:
+            add_coverage(workspace, change, source, drop, found, sold, written)
+        else:
+            add_pull_coverage(workspace, change, source, drop, found, sold, pull)
         count_rows(change, report, row, drop, found, revised)
         workspace.store.commit(change)
 
