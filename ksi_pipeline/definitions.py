@@ -7,7 +7,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.time import HOUR
-from ksi_pipeline.defs.automation import HOURLY, main_job
+from ksi_pipeline.defs.automation import CONNECTORS_DUE, HOURLY, main_job, tickets_job
 from ksi_pipeline.defs.checks import CHECKS
 from ksi_pipeline.defs.dbt import dbt_marts
 from ksi_pipeline.defs.events import calendar, zone_events
@@ -83,8 +83,9 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             published(workspace.dbt_project_dir),
         ],
         asset_checks=CHECKS,
-        jobs=[main_job],
+        jobs=[main_job, tickets_job],
         schedules=[HOURLY],
+        sensors=[CONNECTORS_DUE],
         resources={"workspace": workspace},
     )
 

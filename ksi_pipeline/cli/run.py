@@ -52,8 +52,9 @@ def run(
 ) -> None:
     """Ingest, count, build and publish what is new, through Dagster, in this process.
 
-    Without days: yesterday and today, and every day that has chunks not decoded yet. Stored days
-    that the space files now count otherwise are counted anew, however old.
+    Without days: yesterday and today, and every day that has chunks not decoded yet; the tills are
+    also asked for the hours that can still change and those that were missed. Stored days that the
+    space files now count otherwise are counted anew, however old.
     """
     with errors_as_messages(), progress_bar("ksi run") as progress:
         # Dagster takes seconds to import; verbs that do not need it should not wait for it.
@@ -106,7 +107,14 @@ def run_in(
             code="E_DAYS",
         )
     with only_run(workspace.home):
-        return run_days(workspace, settings, first, last, full_refresh=full_refresh)
+        return run_days(
+            workspace,
+            settings,
+            first,
+            last,
+            full_refresh=full_refresh,
+            ask_due=from_day is None,
+        )
 
 
 def run_days(
@@ -116,6 +124,7 @@ def run_days(
     last: date,
     *,
     full_refresh: bool = False,
+    ask_due: bool = False,
 ) -> "RunReport":
     """Run the main job for some days; the caller holds the run lock."""
     from ksi_pipeline.definitions import make_definitions, make_instance
@@ -130,6 +139,7 @@ def run_days(
             last,
             home=workspace.home.root,
             full_refresh=full_refresh,
+            ask_due=ask_due,
         )
     return replace(report, set_aside=set_aside_since(workspace, known))
 

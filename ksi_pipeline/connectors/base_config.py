@@ -1,10 +1,13 @@
 """What every connector in connectors.yaml says, of whatever kind it is."""
 
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.schedule import read_rule
 from ksi_pipeline.core.tickets import AbsentMeans
 
 
@@ -18,6 +21,9 @@ class ConnectorBase(BaseModel):
             purpose.
         active: true, the schedule asks it untested; false, never; null, as `ksi connector` says.
         owner: who is told when it fails.
+        every: how often it is asked, as core.schedule.read_rule reads it; null, at each run.
+        since: first local day of the past that it is asked for; null, as core.asking.first_hour
+            says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
@@ -33,6 +39,35 @@ class ConnectorBase(BaseModel):
     absent_means: AbsentMeans | None = None
     active: bool | None = None
     owner: str | None = None
+    every: str | None = None
+    since: date | None = None
+
+    @field_validator("every")
+    @classmethod
+    def _is_a_rule(cls, every: str | None) -> str | None:
+        try:
+            if every is not None:
+                read_rule(every)
+        except ConfigError as error:
+            raise PydanticCustomError(
+                "E_EVERY", "{problem}", {"problem": str(error).rstrip(".")}
+            ) from error
+        return every
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _is_a_day(cls, since: object) -> object:
+        if isinstance(since, str):
+            try:
+                return date.fromisoformat(since)
+            except ValueError:
+                return since
+        return str(since) if isinstance(since, datetime) else since
+
+    @property
+    def longest_window(self) -> timedelta:
+        """The longest span that one request asks for."""
+        return timedelta(days=7)
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -78,6 +79,11 @@ class HourlyApiConfig(ConnectorBase):
                 "https://, or set allow_http: true for a test on your own machine",
             )
         return self
+
+    @property
+    def longest_window(self) -> timedelta:
+        """The longest span that one request asks for."""
+        return timedelta(days=self.longest_window_days)
 
     def token(self, secrets: Secrets) -> Token:
         """Resolve the token.

@@ -145,7 +145,7 @@ def plan(
         Question(piece, codes)
         for window in due
         for piece in _pieces(window, rules.longest, zone)
-        if (codes := _linked_in(links, piece))
+        if (codes := linked_in(links, piece))
     ]
     past = Window(start, over) if start < over else None
     missed = missing(links, answered, past, zone=zone, longest=rules.longest, but=due)
@@ -201,6 +201,11 @@ def answered_by_code(answers: Iterable[Answered]) -> dict[str, list[Window]]:
         for code in codes:
             by_code[code].extend(joined)
     return {code: merged(windows) for code, windows in by_code.items()}
+
+
+def linked_in(links: Sequence[Linked], window: Window) -> tuple[str, ...]:
+    """Give the codes that are linked at some time in a window, sorted."""
+    return tuple(sorted(_linked_spans(links, window)))
 
 
 def first_hour(
@@ -278,10 +283,6 @@ def _pieces(window: Window, longest: timedelta, zone: ZoneInfo) -> list[Window]:
         pieces.append(Window(start, end))
         start = end
     return pieces
-
-
-def _linked_in(links: Sequence[Linked], window: Window) -> tuple[str, ...]:
-    return tuple(sorted(_linked_spans(links, window)))
 
 
 def _linked_spans(links: Sequence[Linked], window: Window) -> dict[str, list[Window]]:

@@ -12,12 +12,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
-from ksi_pipeline.defs.automation import RANGE_END, RANGE_START
+from ksi_pipeline.defs.automation import ASK_DUE, BY_HAND, RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
 from ksi_pipeline.defs.steps.quarantine import SetAside
 
-# its value is the data home, because several may share one instance
-BY_HAND = "ksi/by_hand"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -75,8 +73,11 @@ def run_main_job(
     *,
     home: Path,
     full_refresh: bool = False,
+    ask_due: bool = False,
 ) -> RunReport:
     """Run the main job for the UTC days first to last, both included, as one run.
+
+    With `ask_due`, connectors are also asked for what is due and what was missed.
 
     The caller holds the data home's run lock: an earlier run by hand that still counts as running
     was killed, and its place in the writer pool is given free.
@@ -91,6 +92,7 @@ def run_main_job(
         RANGE_END: last.isoformat(),
         FULL_REFRESH: "true" if full_refresh else "false",
         BY_HAND: str(home),
+        ASK_DUE: "true" if ask_due else "false",
     }
     # Dagster also warns of every dbt check that did not run because dbt had nothing to build. A run
     # sets the level of its logger `dagster` anew, so it is those below that are quietened.

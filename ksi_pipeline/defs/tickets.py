@@ -2,11 +2,12 @@
 
 import dagster as dg
 
+from ksi_pipeline.defs.automation import ASK_DUE, BY_HAND, CONNECTORS
 from ksi_pipeline.defs.failures import RETRIES, no_retry_on_permanent_errors
 from ksi_pipeline.defs.partitions import DAYS, SINGLE_RUN, days_of, window_of
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.steps.parse import parse_answers
-from ksi_pipeline.defs.steps.pull import pull_answers
+from ksi_pipeline.defs.steps.pull import PullReport, pull_answers, pull_due
 from ksi_pipeline.defs.steps.sql_pull import pull_databases
 from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
 from ksi_pipeline.defs.steps.ticket_inbox import take_ticket_files
@@ -27,10 +28,12 @@ def hourly_tickets(
 ) -> dg.MaterializeResult:
     """Answers of the ticket feeds exactly as they were sent, with their hash.
 
-    One connector that fails fails its check and leaves its hours uncovered; the others go on.
+    Materialized by hand for some days, it asks for these; in a scheduled run, for the hours that
+    can still change and those that were missed. One connector that fails fails its check and
+    leaves its hours uncovered; the others go on.
     """
     with no_retry_on_permanent_errors(context):
-        pulled = pull_answers(workspace, window_of(*days_of(context)))
+        pulled = _pull(context, workspace)
     for message in pulled.failed.values():
         context.log.error(message)
     return dg.MaterializeResult(
@@ -46,6 +49,18 @@ def hourly_tickets(
                 metadata=dict(pulled.failed),
             )
         ],
+    )
+
+
+def _pull(context: dg.AssetExecutionContext, workspace: Workspace) -> PullReport:
+    """Ask for the days of the run, or for what is due where the run says so."""
+    window, tags = window_of(*days_of(context)), context.run.tags
+    if tags.get(ASK_DUE) != "true":
+        return pull_answers(workspace, window)
+    only = tags[CONNECTORS].split(",") if CONNECTORS in tags else None
+    is_by_hand = BY_HAND in tags
+    return pull_due(
+        workspace, only=only, also=window if is_by_hand else None, is_by_hand=is_by_hand
     )
 
 

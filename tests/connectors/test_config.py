@@ -196,3 +196,32 @@ def test_a_connector_of_another_kind_is_not_taken_for_it(tmp_path):
 def test_an_unknown_kind_names_those_there_are(tmp_path):
     error = refusal(write(tmp_path, GOOD | {"kind": "soap"}))
     assert "kind: it should be one of hourly_api, ticket_files" in str(error)
+
+
+@pytest.mark.parametrize("every", ["1m", "15m", "1mo", "'*/10 8-20 * * MON-SAT'"])
+def test_an_interval_is_from_a_minute_to_a_month_or_a_cron_expression(tmp_path, every):
+    (connector,) = load_connectors(write(tmp_path, {**GOOD, "every": every}))
+    assert connector.every == every.strip("'")
+
+
+@pytest.mark.parametrize("every", ["30s", "2mo", "hourly"])
+def test_another_interval_is_refused(tmp_path, every):
+    error = refusal(write(tmp_path, {**GOOD, "every": every}))
+    assert error.code == "E_EVERY"
+    assert "connector 'pos-main', every" in str(error)
+
+
+@pytest.mark.parametrize("since", ["1996-01-31", "'1996-01-31'"])
+def test_since_is_a_day_quoted_or_not(tmp_path, since):
+    (connector,) = load_connectors(write(tmp_path, {**GOOD, "since": since}))
+    assert connector.since.isoformat() == "1996-01-31"
+
+
+@pytest.mark.parametrize("since", ["1996-01-31T00:00:00", "last year", "1996"])
+def test_since_with_a_time_or_that_is_no_day_is_refused(tmp_path, since):
+    assert "since" in str(refusal(write(tmp_path, {**GOOD, "since": since})))
+
+
+def test_files_are_not_asked_so_an_interval_for_them_is_refused(tmp_path):
+    files = {"id": "erp", "kind": "ticket_files", "mapping": "erp", "every": "1h"}
+    assert "files are taken as they come" in str(refusal(write(tmp_path, files)))

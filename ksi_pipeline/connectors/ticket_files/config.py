@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ksi_pipeline.connectors.base_config import ConnectorBase
 
@@ -35,3 +36,12 @@ class TicketFilesConfig(ConnectorBase):
     def mapping_name(self) -> str:
         """Name of its file in mappings/, without .yaml."""
         return self.mapping
+
+    @model_validator(mode="after")
+    def _is_not_asked(self) -> "TicketFilesConfig":
+        if self.every is not None or self.since is not None:
+            raise PydanticCustomError(
+                "not_asked",
+                "every and since are for connectors that are asked; files are taken as they come",
+            )
+        return self

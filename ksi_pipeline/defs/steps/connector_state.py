@@ -2,8 +2,8 @@
 
 A configuration is known by the hash of what was set in connectors.yaml and in its mapping. Any
 change to it therefore makes a draft of the connector, which has to be tested and activated again;
-changing it back brings the state back. `owner` and `active` are left out: they change nothing about
-what is asked.
+changing it back brings the state back. `owner`, `active`, `every` and `since` are left out: they
+change nothing about how it is asked.
 
 `active: true` in the file asks a connector untested, and `active: false` never asks it; without
 `active` the ledger decides.
@@ -25,10 +25,12 @@ from ksi_pipeline.store.tables import CONNECTOR_STATES
 
 State = Literal["draft", "tested", "active"]
 
+_NOT_HOW = {"active", "owner", "every", "since"}
+
 
 def config_hash(workspace: Workspace, config: ConnectorBase) -> str:
     """Hash what was set; defaults are left out, so that a new setting changes no hash."""
-    said = config.model_dump(mode="json", exclude_defaults=True, exclude={"active", "owner"})
+    said = config.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_HOW)
     if config.mapping_name is not None:
         path = workspace.home.mapping(config.mapping_name)
         content = path.read_bytes() if path.is_file() else b""

@@ -1,0 +1,209 @@
+"""Asking one connector for the codes of one site, and keeping its answers as they were sent."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from ksi_pipeline.connectors.base import Answer, Connector
+from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
+from ksi_pipeline.connectors.in_order import answered_in_order
+from ksi_pipeline.connectors.registry import make_connector
+from ksi_pipeline.core.asking import Question
+from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
+from ksi_pipeline.core.feed_coverage import refused_coverage
+from ksi_pipeline.core.json_list import require_list
+from ksi_pipeline.core.time import Window
+from ksi_pipeline.defs.steps.connector_state import require_asked
+from ksi_pipeline.defs.steps.coverage import add_coverage
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.http import Hosts
+from ksi_pipeline.space.load import Space
+from ksi_pipeline.store.raw import RawAnswer, keep_raw
+from ksi_pipeline.store.store import Change, to_us
+
+# Of requests for hours that were missed: what keeps failing may be the hours, not the feed.
+_GIVES_UP_AFTER = 3
+
+
+@dataclass(slots=True)
+class PullReport:
+    """What asking the connectors gave.
+
+    Attributes:
+        failed: for each connector that failed, its code and message.
+        unasked: why a connector that was named was asked nothing; null where it was asked.
+    """
+
+    answer_count: int = 0
+    new_count: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    unasked: str | None = None
+
+
+class SitePull:
+    """Asks one connector for the codes of one site.
+
+    Attributes:
+        has_failed: whether a request failed, or an answer was no list of rows.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        report: PullReport,
+        config: HourlyApiConfig,
+        space: Space,
+        hosts: Hosts,
+    ) -> None:
+        self.has_failed = False
+        self._workspace, self._report, self._config = workspace, report, config
+        self._space = space
+        self._asking = _Asking(workspace, config, space.file.site.zone_info, hosts)
+
+    def pull(self, questions: Sequence[Question], *, is_alone: bool = False) -> bool:
+        """Ask in order until one fails; False where the next site need not be tried.
+
+        Raises:
+            ConfigError: the connector is asked alone, by name, and cannot be.
+        """
+        for number, outcome in self._outcomes(questions):
+            if isinstance(outcome, KsiError):
+                if is_alone and isinstance(outcome, ConfigError):
+                    raise outcome
+                self._refuse(outcome, questions[number:])
+                return False
+            self._keep(outcome)
+        return True
+
+    def catch_up(self, questions: Sequence[Question]) -> None:
+        """Ask each, and leave out the rest once several failed one after the other."""
+        failed_in_a_row = 0
+        for number, outcome in self._outcomes(questions):
+            if not isinstance(outcome, KsiError):
+                failed_in_a_row = 0
+                self._keep(outcome)
+                continue
+            failed_in_a_row += 1
+            self._refuse(outcome, questions[number : number + 1])
+            if failed_in_a_row == _GIVES_UP_AFTER:
+                return
+
+    def _outcomes(
+        self, questions: Sequence[Question]
+    ) -> Iterator[tuple[int, list[Answer] | KsiError]]:
+        config, total = self._config, len(questions)
+        asked = [(q.window, q.codes) for q in questions]
+        answers = answered_in_order(self._asking.ask, asked, config.parallel_requests)
+        for number, ((window, _), outcome) in enumerate(answers):
+            self._asking.share = number / total
+            what = f"tickets {config.id} {window.start:%Y-%m-%d}"
+            self._workspace.progress(what, self._asking.share)
+            yield number, outcome
+
+    def _keep(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            self._report.answer_count += 1
+            if not _is_list(self._report, answer):
+                self.has_failed = True
+            self._report.new_count += keep_raw(
+                self._workspace.store,
+                _raw(answer, self._space.site_id),
+                self._workspace.final_after,
+            )
+
+    def _refuse(self, error: KsiError, questions: Sequence[Question]) -> None:
+        self.has_failed = True
+        self._report.failed.setdefault(self._config.id, f"{error.code}: {error}")
+        for question in _joined(questions):
+            _cover_refused(self._workspace, self._space, self._config.id, question, error)
+
+
+class _Asking:
+    """Asks one connector from several threads; each thread keeps its own connection.
+
+    Attributes:
+        share: of the span, done so far.
+    """
+
+    def __init__(
+        self, workspace: Workspace, config: HourlyApiConfig, zone: ZoneInfo, hosts: Hosts
+    ) -> None:
+        self.share = 0.0
+        self._workspace, self._config, self._zone, self._hosts = workspace, config, zone, hosts
+        self._of_thread = threading.local()
+
+    def ask(self, question: tuple[Window, tuple[str, ...]]) -> list[Answer] | KsiError:
+        """Give the answers to one window, or why there is none."""
+        window, codes = question
+        try:
+            require_asked(self._workspace, self._config)
+            return self._connector().fetch(window, codes, self._zone)
+        except KsiError as error:
+            return error
+
+    def _connector(self) -> Connector:
+        known: Connector | None = getattr(self._of_thread, "connector", None)
+        if known is None:
+            known = make_connector(
+                self._config,
+                self._workspace.secrets,
+                self._workspace.clock,
+                hosts=self._hosts,
+                on_wait=lambda what: self._workspace.progress(f"waiting {what}", self.share),
+            )
+            self._of_thread.connector = known
+        return known
+
+
+def _is_list(report: PullReport, answer: Answer) -> bool:
+    """Say each time that an answer holds no rows; read are only the answers that are new."""
+    try:
+        require_list(answer.body, answer.fetch.label)
+    except ContractError as error:
+        report.failed.setdefault(answer.connector_id, f"{error.code}: {error}")
+        return False
+    return True
+
+
+def _raw(answer: Answer, site_id: str) -> RawAnswer:
+    return RawAnswer(
+        connector_id=answer.connector_id,
+        site_id=site_id,
+        window=answer.window,
+        codes=answer.codes,
+        url=answer.url,
+        body=answer.body,
+        sha256=answer.sha256,
+        fetched_at_utc=answer.fetched_at_utc,
+    )
+
+
+def _joined(questions: Sequence[Question]) -> list[Question]:
+    """Join those that follow each other: what failed together is one gap."""
+    joined: list[Question] = []
+    for question in questions:
+        last = joined[-1] if joined else None
+        if last and last.codes == question.codes and last.window.end == question.window.start:
+            joined[-1] = Question(Window(last.window.start, question.window.end), last.codes)
+        else:
+            joined.append(question)
+    return joined
+
+
+def _cover_refused(
+    workspace: Workspace, space: Space, connector_id: str, question: Question, error: KsiError
+) -> None:
+    change = Change(cause=f"feed {connector_id} failed")
+    refused = refused_coverage(
+        connector_id,
+        question.codes,
+        question.window,
+        reason_code=error.code,
+        fetched_at_utc=workspace.clock(),
+    )
+    instants = f"{to_us(question.window.start)}-{to_us(workspace.clock())}"
+    source = f"refused:{connector_id}/{space.site_id}/{instants}"
+    add_coverage(workspace, change, space, refused, source, is_answer=False)
+    if change.adds:
+        workspace.store.commit(change)
