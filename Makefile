@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files clean
+.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-backfill clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench-video: $(VENV)/.dev .bench/peers/.done  ## how fast and good tracklets are
 
 bench-tickets: $(VENV)/.dev  ## how fast a backfill over HTTP is, beside a requests loop
 	$(BIN)/python benchmarks/tickets.py
+
+bench-backfill: $(VENV)/.dev  ## thirty years of fifty stores over HTTP: rows a second and peak memory
+	$(BIN)/python benchmarks/backfill.py
 
 bench-tickets-files: $(VENV)/.dev  ## how fast a ticket file is loaded, beside a bare copy by polars
 	$(BIN)/python benchmarks/tickets_files.py

@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -72,7 +72,7 @@ print(json.dumps([rows, tickets, time.perf_counter() - began]))
 """
 
 
-@cache
+@lru_cache(maxsize=512)
 def answer(query: str) -> bytes:
     """Write the rows that a query asks for; kept, so that the server costs next to nothing."""
     given = parse_qs(query)

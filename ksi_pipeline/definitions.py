@@ -7,12 +7,19 @@ from dagster._core.instance.ref import InstanceRef
 
 from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.time import HOUR
-from ksi_pipeline.defs.automation import CONNECTORS_DUE, HOURLY, main_job, tickets_job
+from ksi_pipeline.defs.automation import (
+    CONNECTORS_DUE,
+    HOURLY,
+    backfill_job,
+    main_job,
+    tickets_job,
+)
 from ksi_pipeline.defs.checks import CHECKS
 from ksi_pipeline.defs.dbt import dbt_marts
 from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
 from ksi_pipeline.defs.space import space_model
+from ksi_pipeline.defs.ticket_backfill import ticket_backfill
 from ksi_pipeline.defs.tickets import (
     database_tickets,
     hourly_tickets,
@@ -77,13 +84,14 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             ticket_drops,
             database_tickets,
             ticket_hours,
+            ticket_backfill,
             zone_events,
             calendar,
             dbt_marts(workspace.dbt_project_dir),
             published(workspace.dbt_project_dir),
         ],
         asset_checks=CHECKS,
-        jobs=[main_job, tickets_job],
+        jobs=[main_job, tickets_job, backfill_job],
         schedules=[HOURLY],
         sensors=[CONNECTORS_DUE],
         resources={"workspace": workspace},

@@ -19,6 +19,7 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.run import require_home
+from ksi_pipeline.cli.ticket_backfill import backfill
 from ksi_pipeline.cli.ticket_load import load
 from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.config import find_connector
@@ -31,10 +32,11 @@ from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.steps.sql_pull import SqlPullReport, pull_databases
 from ksi_pipeline.defs.steps.ticket_files import COUNTS, FilesReport, parse_ticket_files
 from ksi_pipeline.settings import load_settings
-from ksi_pipeline.store.lock import only_run
+from ksi_pipeline.store.lock import one_reader_of_answers, only_run
 
 tickets = typer.Typer(no_args_is_help=True)
 tickets.command()(load)
+tickets.command()(backfill)
 
 
 @tickets.command()
@@ -64,7 +66,8 @@ def pull(
                 files = parse_ticket_files(workspace, only=connector)
             elif window is not None:
                 pulled = pull_answers(workspace, window, only=connector)
-                parsed = parse_answers(workspace)
+                with one_reader_of_answers(workspace.home):
+                    parsed = parse_answers(workspace)
     if isinstance(config, SqlConfig):
         _show_database(of_database, files, as_json=as_json)
         return

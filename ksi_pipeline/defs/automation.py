@@ -23,6 +23,7 @@ ASK_DUE = "ksi/ask_due"
 CONNECTORS = "ksi/connectors"
 # its value is the data home, because several may share one instance
 BY_HAND = "ksi/by_hand"
+BACKFILL_GROUP = "backfill"
 # one run with this tag at a time; see dagster.yaml
 _ONE_RUN = {"ksi/one_run": "data_home"}
 
@@ -34,7 +35,7 @@ LOOK_BACK = timedelta(days=4)
 _WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
 _WORKING = [*_WAITING, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
-_EVERYTHING = dg.AssetSelection.all()
+_EVERYTHING = dg.AssetSelection.all() - dg.AssetSelection.groups(BACKFILL_GROUP)
 
 main_job = dg.define_asset_job(
     "main_job",
@@ -49,6 +50,14 @@ tickets_job = dg.define_asset_job(
     selection=_EVERYTHING - dg.AssetSelection.assets("camera_chunks", "tracklets"),
     description="What main_job does, without looking at chunks.",
     tags=_ONE_RUN,
+)
+
+# Beside live runs, and for as long as it takes: a week is far beyond thirty years of hours.
+backfill_job = dg.define_asset_job(
+    "backfill_job",
+    selection=dg.AssetSelection.groups(BACKFILL_GROUP),
+    description="The past of one connector; asks for what was never answered, oldest first.",
+    tags={"dagster/max_runtime": "604800"},
 )
 
 

@@ -12,6 +12,7 @@ from ksi_pipeline.defs.steps.sql_pull import pull_databases
 from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
 from ksi_pipeline.defs.steps.ticket_inbox import take_ticket_files
 from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.store.lock import one_reader_of_answers
 
 
 @dg.asset(
@@ -155,7 +156,8 @@ def ticket_hours(
     a reason; rows in = loaded + unchanged + quarantined, and of files + unmatched + skipped.
     """
     with no_retry_on_permanent_errors(context):
-        parsed = parse_answers(workspace)
+        with one_reader_of_answers(workspace.home):
+            parsed = parse_answers(workspace)
         files = parse_ticket_files(workspace)
     for message in (*parsed.messages, *files.messages, *files.failed.values()):
         context.log.warning(message)

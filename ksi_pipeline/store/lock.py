@@ -1,4 +1,9 @@
-"""One run by hand at a time in a data home; the lock goes with the process, however it ends."""
+"""What one process at a time does in a data home; a lock goes with its process, however it ends.
+
+run.lock        runs by hand
+backfill.lock   the backfill of ticket feeds, which may work beside a run
+tickets.lock    reading kept answers, which a run and a backfill both do; they wait for each other
+"""
 
 import fcntl
 from collections.abc import Iterator
@@ -15,14 +20,45 @@ def only_run(home: DataHome) -> Iterator[None]:
     Raises:
         TransientError: E_RUN_LOCKED, another run by hand holds it.
     """
+    message = (
+        f"Another `ksi run` works on {home.root}. Nothing was started. Wait until it ends; what "
+        "is new then is found by the next run."
+    )
+    with _held(home, "run.lock", message):
+        yield
+
+
+@contextmanager
+def only_backfill(home: DataHome) -> Iterator[None]:
+    """Hold the data home's lock of backfills for the block.
+
+    Raises:
+        TransientError: E_RUN_LOCKED, another backfill holds it.
+    """
+    message = (
+        f"Another backfill works on {home.root}. Nothing was started. Wait until it ends, and run "
+        "this one again."
+    )
+    with _held(home, "backfill.lock", message):
+        yield
+
+
+@contextmanager
+def one_reader_of_answers(home: DataHome) -> Iterator[None]:
+    """Wait until nobody else reads answers, and keep others waiting for the block."""
+    with _held(home, "tickets.lock", None):
+        yield
+
+
+@contextmanager
+def _held(home: DataHome, name: str, message: str | None) -> Iterator[None]:
+    """Hold a lock; without a message for who comes second, wait for it."""
     home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / "run.lock").open("w") as file:
+    with (home.root / name).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if message else 0))
         except OSError as error:
-            raise TransientError(
-                f"Another `ksi run` works on {home.root}. Nothing was started. Wait until it ends; "
-                "what is new then is found by the next run.",
-                code="E_RUN_LOCKED",
-            ) from error
+            if message is None:
+                raise
+            raise TransientError(message, code="E_RUN_LOCKED") from error
         yield

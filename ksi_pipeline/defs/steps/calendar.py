@@ -29,9 +29,20 @@ def build_calendars(workspace: Workspace) -> dict[str, int]:
     hours: dict[str, int] = {}
     for space in workspace.spaces():
         window = _span(space, _coverage_of(space, coverage), _counted_hours(workspace, space))
-        if window is not None:
+        if window is not None and (window := _without_backfill(workspace, space, window)):
             hours[space.site_id] = _build_one(workspace, space, window)
     return hours
+
+
+def _without_backfill(workspace: Workspace, space: Space, window: Window) -> Window | None:
+    """Leave out the past that a backfill is bringing, unless the calendar had it before."""
+    steps = workspace.store.ledger.inputs_by_step(f"tickets backfill:{space.site_id}/")
+    if not steps:
+        return window
+    known = workspace.store.read("site_hours", source=f"calendar:{space.site_id}")
+    instants = known["hour_start_utc"].to_pylist()
+    start = min([*instants, *(datetime.fromisoformat(live_from) for live_from in steps.values())])
+    return window.overlap(Window(start, max(window.end, start + HOUR)))
 
 
 def _coverage_of(space: Space, coverage: pa.Table) -> list[Window]:

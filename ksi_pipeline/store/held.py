@@ -1,0 +1,55 @@
+"""Affected hours that wait for the end of a backfill, so that builds beside it stay small.
+
+An hour is held in the ledger as of a build that never is. When it is let go, it is noted anew: a
+build that works meanwhile consumes what it has seen, up to a number, and must not consume these.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, literal, null, select, update
+
+from ksi_pipeline.store.store import Store, to_us
+from ksi_pipeline.store.tables import AFFECTED_HOURS
+
+_HELD = -1
+_AT_ONCE = 100_000
+
+
+def newest_affected(store: Store) -> int:
+    """Give the number of the newest affected hour, 0 where there is none."""
+    (row,) = store.ledger.rows(select(func.max(AFFECTED_HOURS.c.seq).label("seq")))
+    return int(row["seq"] or 0)
+
+
+def hold_affected(store: Store, *, after: int, before: datetime) -> None:
+    """Hold the hours that were noted after a number and lie before an instant."""
+    pending = (
+        AFFECTED_HOURS.c.build_id.is_(None)
+        & (AFFECTED_HOURS.c.seq > after)
+        & (AFFECTED_HOURS.c.hour_start_utc < to_us(before))
+    )
+    with store.ledger.transaction() as connection:
+        connection.execute(update(AFFECTED_HOURS).where(pending).values(build_id=_HELD))
+
+
+def release_held(store: Store) -> int:
+    """Let all held hours go, once each; the next build has them.
+
+    Returns:
+        How many unit-hours.
+    """
+    count = 0
+    table = AFFECTED_HOURS
+    while True:
+        with store.ledger.transaction() as connection:
+            first = select(table.c.seq).where(table.c.build_id == _HELD).order_by(table.c.seq)
+            seqs: Sequence[int] = connection.execute(first.limit(_AT_ONCE)).scalars().all()
+            if not seqs:
+                return count
+            some = (table.c.build_id == _HELD) & (table.c.seq <= seqs[-1])
+            key = (table.c.site_id, table.c.unit_id, table.c.hour_start_utc)
+            distinct = select(*key, literal("backfill"), null()).where(some).distinct()
+            names = ["site_id", "unit_id", "hour_start_utc", "cause", "build_id"]
+            count += connection.execute(insert(table).from_select(names, distinct)).rowcount
+            connection.execute(delete(table).where(some))
