@@ -37,6 +37,26 @@
     {{ dbt.dateadd('second', seconds, instant) }}
 {%- endmacro %}
 
+{#- When the hour of a feed is final: so long after its end as its connector says. -#}
+{% macro final_at(hour_end, connector) -%}
+    {%- set by_connector = var('final_after_by_connector') -%}
+    {%- set usual = seconds_after(hour_end, var('final_after_s')) -%}
+    {%- if by_connector -%}
+    case
+        {%- for id, steps in by_connector.items() %}{% for step in steps %}
+        when {{ connector }} = '{{ id }}'
+            {%- if step.from_utc %}
+            and {{ hour_end }} >= {{ as_timestamp("'" ~ step.from_utc ~ "'") }}
+            {%- endif %}
+            then {{ seconds_after(hour_end, step.seconds) }}
+        {%- endfor %}{% endfor %}
+        else {{ usual }}
+    end
+    {%- else -%}
+    {{ usual }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro days_after(instant, days) -%}
     {{ dbt.dateadd('day', days, instant) }}
 {%- endmacro %}

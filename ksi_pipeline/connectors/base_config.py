@@ -24,6 +24,7 @@ class ConnectorBase(BaseModel):
         every: how often it is asked, as core.schedule.read_rule reads it; null, at each run.
         since: first local day of the past that it is asked for; null, as core.asking.first_hour
             says.
+        final_after_h: hours after which its hours no longer change; null, as was learned.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
@@ -41,6 +42,7 @@ class ConnectorBase(BaseModel):
     owner: str | None = None
     every: str | None = None
     since: date | None = None
+    final_after_h: float | None = Field(default=None, ge=0, le=31 * 24)
 
     @field_validator("every")
     @classmethod

@@ -45,7 +45,7 @@ final as (
         coverage_reason,
         last_fetched_at_utc,
         last_fetched_at_utc is null
-        or last_fetched_at_utc < {{ seconds_after('hour_end_utc', var('final_after_s')) }}
+        or last_fetched_at_utc < {{ final_at('hour_end_utc', 'connector_id') }}
             as is_provisional
 
     from link_hours

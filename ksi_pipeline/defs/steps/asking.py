@@ -1,7 +1,7 @@
 """What a connector is asked for now, and when next: core's rules on the ledger's facts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from ksi_pipeline.connectors.base_config import ConnectorBase
@@ -19,6 +19,7 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.schedule import read_rule
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.connector_state import is_asked
+from ksi_pipeline.defs.steps.final_after import final_after_of
 from ksi_pipeline.defs.steps.ticks import next_tick
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
@@ -75,9 +76,16 @@ def plan_for(
         start=first_hour(config.since, answered, now, zone),
         now=now,
         zone=zone,
-        rules=AskingRules(longest=config.longest_window),
+        rules=_rules(workspace, config),
         also=also,
     )
+
+
+def _rules(workspace: Workspace, config: ConnectorBase) -> AskingRules:
+    """Let hours count as young for as long as they can still change, and three days at least."""
+    usual = AskingRules(longest=config.longest_window)
+    young = max(usual.young, final_after_of(workspace, config.id))
+    return replace(usual, young=young, recent=max(usual.recent, young))
 
 
 def note_swept(workspace: Workspace, connector_id: str, site_id: str, swept: Swept) -> None:

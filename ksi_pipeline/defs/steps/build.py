@@ -12,6 +12,10 @@ from pathlib import Path
 import duckdb
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.final_after import (
+    final_after_by_connector,
+    note_final_after,
+)
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
 from ksi_pipeline.store.snapshot import Snapshot, publish
@@ -36,6 +40,7 @@ class BuildPlan:
 def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     """Register the lake and say what to build; None when no hour was touched since the last."""
     store = workspace.store
+    note_final_after(workspace)
     seq = pending_seq(store)
     if full_refresh and seq is None:
         seq = int(store.ledger.inputs_of(_PUBLISHED) or 0)
@@ -76,12 +81,15 @@ def mart_row_counts(workspace: Workspace) -> dict[str, int]:
 
 def dbt_arguments(workspace: Workspace, *, full_refresh: bool) -> list[str]:
     """Give the words after `dbt` that build and test the marts."""
-    final_after_s = int(workspace.final_after.total_seconds())
+    told = {
+        "final_after_s": int(workspace.final_after.total_seconds()),
+        "final_after_by_connector": final_after_by_connector(workspace),
+    }
     return [
         "build",
         *(["--full-refresh"] if full_refresh else []),
         *("--exclude-resource-type", "unit_test"),
-        *("--vars", json.dumps({"final_after_s": final_after_s})),
+        *("--vars", json.dumps(told)),
     ]
 
 

@@ -2,8 +2,8 @@
 
 A configuration is known by the hash of what was set in connectors.yaml and in its mapping. Any
 change to it therefore makes a draft of the connector, which has to be tested and activated again;
-changing it back brings the state back. `owner`, `active`, `every` and `since` are left out: they
-change nothing about how it is asked.
+changing it back brings the state back. `owner`, `active`, `every`, `since` and `final_after_h` are
+left out: they change nothing about how it is asked.
 
 `active: true` in the file asks a connector untested, and `active: false` never asks it; without
 `active` the ledger decides.
@@ -25,7 +25,7 @@ from ksi_pipeline.store.tables import CONNECTOR_STATES
 
 State = Literal["draft", "tested", "active"]
 
-_NOT_HOW = {"active", "owner", "every", "since"}
+_NOT_HOW = {"active", "owner", "every", "since", "final_after_h"}
 
 
 def config_hash(workspace: Workspace, config: ConnectorBase) -> str:

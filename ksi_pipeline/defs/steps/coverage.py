@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from ksi_pipeline.core.feed_coverage import needed_coverage
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.defs.steps.final_after import final_after_of
 from ksi_pipeline.defs.steps.touched import hours_in, spans_of
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
@@ -25,13 +26,14 @@ def add_coverage(
     """
     store = workspace.store
     feed = f"{source.partition(':')[2].rpartition('/')[0]}/"
+    connector_id = feed.partition("/")[0]
     existing = pa.concat_tables(
         [store.read("coverage", prefix=f"{kind}:{feed}") for kind in ("answer", "refused")]
     )
     needed = needed_coverage(
         coverage,
         existing,
-        final_after=workspace.final_after,
+        final_after=final_after_of(workspace, connector_id),
         zone=space.file.site.zone_info,
         is_answer=is_answer,
     )

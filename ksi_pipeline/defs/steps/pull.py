@@ -18,6 +18,7 @@ from ksi_pipeline.defs.steps.asking import (
     plan_for,
 )
 from ksi_pipeline.defs.steps.connector_state import is_asked
+from ksi_pipeline.defs.steps.final_after import learn_final_after
 from ksi_pipeline.defs.steps.pull_site import PullReport, SitePull
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
@@ -92,6 +93,7 @@ def pull_due(
             if not site.has_failed:
                 note_swept(workspace, config.id, space.site_id, planned.swept)
             site.catch_up([q for q in planned.questions if q.is_catch_up])
+        learn_final_after(workspace, config.id)
     return report
 
 

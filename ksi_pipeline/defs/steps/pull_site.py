@@ -16,6 +16,7 @@ from ksi_pipeline.core.json_list import require_list
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.connector_state import require_asked
 from ksi_pipeline.defs.steps.coverage import add_coverage
+from ksi_pipeline.defs.steps.final_after import final_after_of
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
@@ -109,7 +110,7 @@ class SitePull:
             self._report.new_count += keep_raw(
                 self._workspace.store,
                 _raw(answer, self._space.site_id),
-                self._workspace.final_after,
+                final_after_of(self._workspace, self._config.id),
             )
 
     def _refuse(self, error: KsiError, questions: Sequence[Question]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered, hours_open
 from ksi_pipeline.core.feed_coverage import COVERAGE, needed_coverage
 from ksi_pipeline.core.file_coverage import file_coverage, uncontested
+from ksi_pipeline.defs.steps.final_after import final_after_of
 from ksi_pipeline.defs.steps.pull_coverage import PulledWindow, coverage_of_pull, hours_around
 from ksi_pipeline.defs.steps.ticket_file_source import FileSource, touch_spans, version_name
 from ksi_pipeline.defs.workspace import Workspace
@@ -136,7 +137,7 @@ def _needed(workspace: Workspace, drop: Drop, space: Space, new: pa.Table) -> pa
     contested = needed_coverage(
         new.filter(pa.array(~is_free)),
         near,
-        final_after=workspace.final_after,
+        final_after=final_after_of(workspace, drop.connector_id),
         zone=space.file.site.zone_info,
     )
     return pa.concat_tables([new.filter(pa.array(is_free)), contested]).cast(COVERAGE)
