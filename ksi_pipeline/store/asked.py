@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
-from ksi_pipeline.core.asking import Answered
+from ksi_pipeline.core.gaps import Answered
 from ksi_pipeline.core.schemas import TICKET_HOURS
 from ksi_pipeline.store.store import Store, from_us, to_us
 from ksi_pipeline.store.tables import FETCHES, QUARANTINE

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ksi_pipeline.core.asking import (
-    Answered,
-    AskingRules,
-    Linked,
-    Question,
-    Swept,
-    answered_by_code,
-    first_hour,
-    missing,
-    plan,
-)
+from ksi_pipeline.core.asking import AskingRules, Swept, first_hour, plan
+from ksi_pipeline.core.gaps import Answered, Linked, Question, answered_by_code, missing
 from ksi_pipeline.core.time import Window, local_hours
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -176,6 +167,29 @@ def test_without_since_nothing_older_than_35_days_or_the_first_answer_is_asked()
     long_ago = answered_by_code([answer("2026-01-01", "2026-05-02")])
     assert first_hour(None, long_ago, NOW, UTC_ZONE) == at("2026-04-15T12:00")
     assert first_hour(date(2026, 3, 29), old, NOW, MADRID) == at("2026-03-28T23:00")
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        pytest.param("Europe/Madrid", id="summer-time-to-october-since-1996"),
+        pytest.param("America/Santiago", id="ten-different-rules"),
+        pytest.param("America/Caracas", id="half-an-hour-back-2007-and-on-2016"),
+        pytest.param("Pacific/Apia", id="without-30-december-2011"),
+        pytest.param("Australia/Lord_Howe", id="half-hour-summer-time"),
+        pytest.param("Asia/Kathmandu", id="quarter-hours"),
+    ],
+)
+def test_thirty_years_are_asked_in_whole_local_hours_that_tile_them(zone):
+    tz = ZoneInfo(zone)
+    start, end = (datetime(year, 1, 1, tzinfo=tz).astimezone(UTC) for year in (1996, 2026))
+    found = missing(LINKS, {}, Window(start, end), zone=tz, longest=RULES.longest)
+    assert (found[0].window.start, found[-1].window.end) == (start, end)
+    for before, after in pairwise(q.window for q in found):
+        assert before.end == after.start
+        assert before.end - before.start > RULES.longest - 2 * HOUR
+        (hour, *_) = local_hours(Window(after.start, after.start + HOUR / 2), tz)
+        assert hour.from_utc == after.start
 
 
 def is_disjoint(questions) -> bool:

@@ -8,14 +8,13 @@ from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.config import load_connectors
 from ksi_pipeline.core.asking import (
     AskingRules,
-    Linked,
     Plan,
     Swept,
-    answered_by_code,
     first_hour,
     plan,
 )
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.gaps import Linked, answered_by_code
 from ksi_pipeline.core.schedule import read_rule
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.connector_state import is_asked

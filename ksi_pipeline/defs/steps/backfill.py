@@ -14,8 +14,9 @@ from datetime import date, datetime
 
 from ksi_pipeline.connectors.config import find_connector
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
-from ksi_pipeline.core.asking import AskingRules, Question, answered_by_code, missing
+from ksi_pipeline.core.asking import AskingRules
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.gaps import Question, answered_by_code, missing
 from ksi_pipeline.core.time import DAY, Window, hour_start_utc, local_midnight_utc
 from ksi_pipeline.defs.steps.asking import links_of
 from ksi_pipeline.defs.steps.parse import parse_answers

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
 from ksi_pipeline.connectors.hourly_api import hourly_windows
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
-from ksi_pipeline.core.asking import Question, linked_in
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.gaps import Question, linked_in
 from ksi_pipeline.core.time import Window, hour_start_utc
 from ksi_pipeline.defs.steps.asking import (
     links_of,

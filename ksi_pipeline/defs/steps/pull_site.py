@@ -9,9 +9,9 @@ from ksi_pipeline.connectors.base import Answer, Connector
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.connectors.in_order import answered_in_order
 from ksi_pipeline.connectors.registry import make_connector
-from ksi_pipeline.core.asking import Question
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.feed_coverage import refused_coverage
+from ksi_pipeline.core.gaps import Question
 from ksi_pipeline.core.json_list import require_list
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.connector_state import require_asked
