@@ -24,8 +24,10 @@ CONNECTORS = "ksi/connectors"
 # its value is the data home, because several may share one instance
 BY_HAND = "ksi/by_hand"
 BACKFILL_GROUP = "backfill"
-# one run with this tag at a time; see dagster.yaml
-_ONE_RUN = {"ksi/one_run": "data_home"}
+# One run with this tag at a time; see dagster.yaml. Runs by hand have another value: one that was
+# killed counts as running until the next, and must not keep scheduled ones waiting.
+ONE_RUN = "ksi/one_run"
+_ONE_RUN = {ONE_RUN: "data_home"}
 
 # What made a run fail rarely passes in seconds.
 _REST_AFTER_FAILURE = timedelta(minutes=5)

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
-from ksi_pipeline.defs.automation import ASK_DUE, BY_HAND, RANGE_END, RANGE_START
+from ksi_pipeline.defs.automation import ASK_DUE, BY_HAND, ONE_RUN, RANGE_END, RANGE_START
 from ksi_pipeline.defs.dbt import FULL_REFRESH
 from ksi_pipeline.defs.steps.quarantine import SetAside
 
@@ -92,6 +92,7 @@ def run_main_job(
         RANGE_END: last.isoformat(),
         FULL_REFRESH: "true" if full_refresh else "false",
         BY_HAND: str(home),
+        ONE_RUN: "by_hand",
         ASK_DUE: "true" if ask_due else "false",
     }
     # Dagster also warns of every dbt check that did not run because dbt had nothing to build. A run

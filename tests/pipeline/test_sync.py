@@ -19,7 +19,7 @@ from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.lock import only_run
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
-from .homes import SPACE, TOKEN, make_workspace, query
+from .homes import SPACE, TOKEN, make_workspace, query, run
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 5, 10, tzinfo=UTC)
@@ -273,6 +273,21 @@ def test_the_sensor_adds_no_run_while_one_is_not_done(open_shop):
         )
         assert run.run_id in evaluate(till, instance).skip_message
         instance.report_run_failed(run)
+        assert evaluate(till, instance).tags[CONNECTORS] == "pos-main"
+
+
+@pytest.mark.slow
+def test_a_run_by_hand_that_was_killed_keeps_no_scheduled_run_waiting(open_shop):
+    till = open_shop("    every: 1m\n")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run(till.workspace, NOON.date(), instance=instance)
+        (by_hand,) = instance.get_runs()
+        instance.create_run_for_job(
+            dg.Definitions(jobs=[NOTHING]).resolve_job_def("nothing"),
+            status=dg.DagsterRunStatus.STARTED,
+            tags=by_hand.tags,
+        )
+        till.now += HOUR
         assert evaluate(till, instance).tags[CONNECTORS] == "pos-main"
 
 
