@@ -18,6 +18,7 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.run import require_home, run_in, show
+from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.defs.steps.backfill import BackfillReport
 from ksi_pipeline.defs.steps.backfill import backfill as ask_for_the_past
 from ksi_pipeline.defs.steps.space import load_spaces
@@ -54,8 +55,14 @@ def backfill(
         days = (day_option(text) if text else None for text in (from_day, to_day))
         load_spaces(workspace)
         report = ask_for_the_past(workspace, connector, *days)
-        is_built = not no_build and report.unit_hours > 0
-        built = run_in(workspace, settings, None, None) if is_built else None
+        built = None
+        if report.unit_hours and not no_build:
+            try:
+                built = run_in(workspace, settings, None, None)
+            except TransientError as error:
+                if error.code != "E_RUN_LOCKED":
+                    raise
+                err.print("A run works on the data home; the next one builds the marts.")
     if as_json:
         print_json(asdict(report))
     else:

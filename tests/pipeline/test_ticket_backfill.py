@@ -12,7 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from sqlalchemy import func, select
+from typer.testing import CliRunner
 
+from ksi_pipeline.cli import app
 from ksi_pipeline.core.errors import ConfigError, TransientError
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.steps.backfill import backfill, backfill_step
@@ -22,6 +24,7 @@ from ksi_pipeline.defs.steps.pull import pull_due
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.lake_views import pending_seq
+from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_backfill, only_run
 from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import FETCHES, FILES
@@ -211,6 +214,19 @@ def test_the_backfill_job_is_apart_from_the_live_jobs(workspace):
     (event,) = done.get_asset_materialization_events()
     metadata = event.step_materialization_data.materialization.metadata
     assert metadata["rows_loaded"].value == len(tickets_of(workspace)) > 0
+
+
+def test_beside_a_run_the_command_leaves_the_marts_to_the_next_one(till, tmp_path, monkeypatch):
+    monkeypatch.setenv("KSI_POS_MAIN_TOKEN", TOKEN)
+    home = write_home(tmp_path / "home", till.url)
+    days = ("--from", "2024-02-03", "--to", "2024-02-04")
+    with only_run(DataHome(home)):
+        result = CliRunner().invoke(
+            app, ["tickets", "backfill", "pos-main", *days, "--dir", str(home)]
+        )
+    assert result.exit_code == 0, result.output
+    assert "the next one builds the marts" in result.output
+    assert "unit-hours to build 144" in " ".join(result.output.split())
 
 
 def start(home: Path) -> subprocess.Popen[bytes]:
