@@ -21,10 +21,12 @@ class ConnectorBase(BaseModel):
             purpose.
         active: true, the schedule asks it untested; false, never; null, as `ksi connector` says.
         owner: who is told when it fails.
-        every: how often it is asked, as core.schedule.read_rule reads it; null, at each run.
-        since: first local day of the past that it is asked for; null, as core.asking.first_hour
-            says.
-        final_after_h: hours after which its hours no longer change; null, as was learned.
+        every: how often it is asked, 15m, 1h, 1d, 1w, 1mo or a cron expression; null, at each run
+            of the schedule. Not for files.
+        since: first local day of the past that it is asked for; null, what is missing of the last
+            35 days. Not for files.
+        final_after_h: hours after their end until its hours no longer change; null, as was
+            learned, and KSI_FINAL_AFTER_H at least.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
