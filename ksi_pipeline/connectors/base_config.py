@@ -1,6 +1,6 @@
 """What every connector in connectors.yaml says, of whatever kind it is."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -23,8 +23,6 @@ class ConnectorBase(BaseModel):
         owner: who is told when it fails.
         every: how often it is asked, 15m, 1h, 1d, 1w, 1mo or a cron expression; null, at each run
             of the schedule. Not for files.
-        since: first local day of the past that it is asked for; null, what is missing of the last
-            35 days. Not for files.
         final_after_h: hours after their end until its hours no longer change; null, as was
             learned, and KSI_FINAL_AFTER_H at least.
     """
@@ -43,7 +41,6 @@ class ConnectorBase(BaseModel):
     active: bool | None = None
     owner: str | None = None
     every: str | None = None
-    since: date | None = None
     final_after_h: float | None = Field(default=None, ge=0, le=31 * 24)
 
     @field_validator("every")
@@ -58,15 +55,10 @@ class ConnectorBase(BaseModel):
             ) from error
         return every
 
-    @field_validator("since", mode="before")
-    @classmethod
-    def _is_a_day(cls, since: object) -> object:
-        if isinstance(since, str):
-            try:
-                return date.fromisoformat(since)
-            except ValueError:
-                return since
-        return str(since) if isinstance(since, datetime) else since
+    @property
+    def first_day(self) -> date | None:
+        """First local day of the past that it is asked for; None where nobody said."""
+        return None
 
     @property
     def longest_window(self) -> timedelta:

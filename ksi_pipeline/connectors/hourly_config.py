@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -30,6 +30,8 @@ class HourlyApiConfig(ConnectorBase):
         max_attempts: requests in all, the first included.
         longest_window_days: of one request; smaller for a slow feed.
         parallel_requests: asked at once, where a span takes several requests.
+        since: first local day of the past that it is asked for; null, what is missing of the last
+            35 days.
     """
 
     absent_question: ClassVar = "an hour that the feed leaves out"
@@ -56,11 +58,22 @@ class HourlyApiConfig(ConnectorBase):
     max_attempts: int = Field(default=4, ge=1, le=20)
     longest_window_days: int = Field(default=7, ge=1, le=366)
     parallel_requests: int = Field(default=4, ge=1, le=32)
+    since: date | None = None
 
     @property
     def secret_names(self) -> tuple[str, ...]:
         """The variable that holds the token."""
         return (self.token_env,)
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _is_a_day(cls, since: object) -> object:
+        if isinstance(since, str):
+            try:
+                return date.fromisoformat(since)
+            except ValueError:
+                return since
+        return str(since) if isinstance(since, datetime) else since
 
     @field_validator("url")
     @classmethod
@@ -79,6 +92,11 @@ class HourlyApiConfig(ConnectorBase):
                 "https://, or set allow_http: true for a test on your own machine",
             )
         return self
+
+    @property
+    def first_day(self) -> date | None:
+        """First local day of the past that it is asked for; None where nobody said."""
+        return self.since
 
     @property
     def longest_window(self) -> timedelta:

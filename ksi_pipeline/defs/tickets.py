@@ -117,11 +117,12 @@ def database_tickets(
 ) -> dg.MaterializeResult:
     """Rows of ticket databases exactly as they were answered, with their hash.
 
-    Whatever the days asked for, each database is asked for what is new. One that fails fails the
-    check; the others go on.
+    Whatever the days asked for, each database is asked for what is new; in a scheduled run, those
+    that are due by their interval. One that fails fails the check; the others go on.
     """
     with no_retry_on_permanent_errors(context):
-        pulled = pull_databases(workspace)
+        is_scheduled = context.run.tags.get(ASK_DUE) == "true" and BY_HAND not in context.run.tags
+        pulled = pull_databases(workspace, is_by_hand=not is_scheduled)
     for message in pulled.failed.values():
         context.log.error(message)
     return dg.MaterializeResult(

@@ -90,6 +90,11 @@ class SqlConfig(ConnectorBase):
         return self.mapping
 
     @property
+    def first_day(self) -> date | None:
+        """First day (UTC) of the past that it is asked for; None where that is a number."""
+        return self.since if isinstance(self.since, date) else None
+
+    @property
     def is_by_number(self) -> bool:
         """Whether windows are numbers and not instants, in microseconds."""
         return self.watermark_kind == "integer"

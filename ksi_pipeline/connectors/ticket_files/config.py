@@ -39,9 +39,9 @@ class TicketFilesConfig(ConnectorBase):
 
     @model_validator(mode="after")
     def _is_not_asked(self) -> "TicketFilesConfig":
-        if self.every is not None or self.since is not None:
+        if self.every is not None:
             raise PydanticCustomError(
                 "not_asked",
-                "every and since are for connectors that are asked; files are taken as they come",
+                "every is for connectors that are asked; files are taken as they come",
             )
         return self

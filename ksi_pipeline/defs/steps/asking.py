@@ -72,7 +72,7 @@ def plan_for(
         links_of(space, config.id),
         answered,
         _swept(workspace, config.id, space.site_id),
-        start=first_hour(config.since, answered, now, zone),
+        start=first_hour(config.first_day, answered, now, zone),
         now=now,
         zone=zone,
         rules=_rules(workspace, config),
@@ -114,7 +114,7 @@ def next_due(workspace: Workspace, config: ConnectorBase, spaces: Iterable[Space
     last = workspace.store.ledger.inputs_of(_asked_step(config.id))
     if config.every is None or last is None:
         return datetime.min.replace(tzinfo=UTC)
-    rule, asked_at = read_rule(config.every, config.since), datetime.fromisoformat(last)
+    rule, asked_at = read_rule(config.every, config.first_day), datetime.fromisoformat(last)
     return min(next_tick(rule, asked_at, zone) for zone in zones)
 
 

@@ -76,7 +76,7 @@ def backfill(
     config = find_connector(workspace.home.connectors, connector_id, HourlyApiConfig)
     config = config.model_copy(update={"active": True})
     config.require_absent_means()
-    first = first or config.since
+    first = first or config.first_day
     if first is None or (last is not None and last < first):
         raise ConfigError(
             f"A backfill of {connector_id!r} from {first or 'no day'} to {last or 'now'} cannot "

@@ -18,7 +18,9 @@ from ksi_pipeline.connectors.sql.windows import (
 )
 from ksi_pipeline.core.errors import ConfigError, FeedRefused, KsiError
 from ksi_pipeline.core.time import DAY, HOUR, Window
+from ksi_pipeline.defs.steps.asking import next_due, note_asked
 from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
+from ksi_pipeline.defs.steps.final_after import final_after_of
 from ksi_pipeline.defs.steps.sql_asking import Asking, asking_of, source_of
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.landed import LandedParquet, rows_hash
@@ -48,7 +50,11 @@ class SqlPullReport:
 
 
 def pull_databases(
-    workspace: Workspace, only: str | None = None, window: Window | None = None
+    workspace: Workspace,
+    only: str | None = None,
+    window: Window | None = None,
+    *,
+    is_by_hand: bool = True,
 ) -> SqlPullReport:
     """Ask every active connector of kind sql for what is new.
 
@@ -58,6 +64,7 @@ def pull_databases(
         workspace: the data home.
         only: ask only this connector, whatever its state.
         window: of the watermark, instead of what is new; says nothing of how far it has come.
+        is_by_hand: ask those with an interval of their own too, due or not.
 
     Raises:
         ConfigError: connectors.yaml is wrong or has no connector `only`, or that one cannot be
@@ -71,9 +78,13 @@ def pull_databases(
         listed = of_kind(load_connectors(path), SqlConfig)
         configs = tuple(config for config in listed if is_asked(workspace, config))
     for config in configs:
+        began = workspace.clock()
         try:
             if only is None:
                 require_asked(workspace, config)
+                if not is_by_hand and began < next_due(workspace, config, workspace.spaces()):
+                    continue
+                note_asked(workspace, config.id, began)
             config.require_absent_means()
             _pull(workspace, report, asking_of(workspace, config), window)
         except KsiError as error:
@@ -114,7 +125,7 @@ def _pull(
                     asked_at_utc=asked_at,
                     name=f"{asking.shown(span)}.parquet",
                 )
-                now, final = workspace.clock(), workspace.final_after
+                now, final = workspace.clock(), final_after_of(workspace, config.id)
                 is_new = keep_pull(workspace.store, pull, room / _ROWS, now, final)
             report.window_count += 1
             report.row_count += pull.row_count
@@ -151,7 +162,7 @@ def _spans(
     first = to_us(midnight_utc(since)) if isinstance(since, date) else 0
     if config.watermark_kind == "ticket_time":
         # a day longer, so that each window is asked for once more when it is final
-        overlap = max(overlap, workspace.final_after) + DAY
+        overlap = max(overlap, final_after_of(workspace, config.id)) + DAY
     if known is not None:
         first = max(known - overlap // _US, first)
     return time_spans(first, to_us(now), overlap // _US, longest // _US)
@@ -176,7 +187,7 @@ def _covers(
         start, end = instant_of(span.start) - HOUR, instant_of(span.end)
     elif is_last and window is None:
         before = reached(workspace.store, config.id, asking.question_hash).covered_to
-        again = now - max(config.overlap_h * HOUR, workspace.final_after)
+        again = now - max(config.overlap_h * HOUR, final_after_of(workspace, config.id))
         start = config.complete_from_utc if before is None else min(before, again) - 2 * HOUR
         end = now
     else:
