@@ -72,6 +72,20 @@ def read_list(body: bytes, asker: str) -> list[tuple[str, object]]:
     )
 
 
+def read_element(text: str) -> object:
+    """Read the text of one element, as `read_list` does.
+
+    Raises:
+        ValueError: it is no JSON, or more than one value.
+        RecursionError: it is nested too deeply.
+    """
+    value: object
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError(f"the element goes on after character {end}")
+    return value
+
+
 def _elements(text: str, at: int) -> Iterator[tuple[str, object]]:
     at = _skip_space(text, at)
     if text[at : at + 1] != "]":

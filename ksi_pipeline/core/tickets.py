@@ -6,272 +6,200 @@ of its hour with it, and half an hour's tickets never stand for the hour's.
 
 A refused row also leaves hours open (`refused_hours`), in which absence is no zero. Where its own
 code or hour cannot be read, it leaves every hour open that it may have meant and no good row fills.
+
+Rows that are plainly right are read as columns (core.ticket_scan). All others, and all that share a
+code and hour with one of them, go through the row-wise rules (core.ticket_verdicts).
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeVar
-from zoneinfo import ZoneInfo
+from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from ksi_pipeline.core.json_list import RepeatedKeys, read_list
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us, whole_hours
 from ksi_pipeline.core.schemas import TICKET_HOURS
-from ksi_pipeline.core.ticket_row import (
-    AMOUNT_COLUMNS,
-    KNOWN_FIELDS,
-    RowAmounts,
-    RowRefused,
-    read_amounts,
-    read_code,
-    read_time,
-    require_fields,
-    shown,
+from ksi_pipeline.core.ticket_answer import (
+    AbsentMeans,
+    CodeHour,
+    Fetch,
+    ParsedAnswer,
+    RejectedRow,
 )
-from ksi_pipeline.core.time import LocalHour, Window, hour_start_utc, local_hours
+from ksi_pipeline.core.ticket_row import AMOUNT_COLUMNS, KNOWN_FIELDS
+from ksi_pipeline.core.ticket_scan import NULL, Element, PlainRows, arrow_column, sent_rows
+from ksi_pipeline.core.ticket_verdicts import (
+    JudgedRow,
+    judged_row,
+    refuse_together,
+    refused_hours,
+)
 
-# What it means that a feed sends no row for an hour it was asked for.
-AbsentMeans = Literal["zero", "missing"]
-CodeHour = tuple[str, datetime]
+__all__ = [
+    "AbsentMeans",
+    "CodeHour",
+    "Fetch",
+    "ParsedAnswer",
+    "RejectedRow",
+    "parse_hourly_answer",
+    "whole_hours",
+]
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """What one answer was asked for and when it came.
-
-    Attributes:
-        raw_sha256: hash of the body as received, in hex.
-        fetched_at_utc: when the body was complete.
-        window: asked for; both ends are starts of local hours.
-        zone: of the site whose codes were asked for.
-    """
-
-    connector_id: str
-    raw_sha256: str
-    fetched_at_utc: datetime
-    window: Window
-    zone: ZoneInfo
-    asked_codes: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """How errors name it."""
-        start, end = self.window.start.astimezone(self.zone), self.window.end.astimezone(self.zone)
-        return f"Connector {self.connector_id!r}, {start.isoformat()} to {end.isoformat()}"
+# Counting the rows of each (code, hour, category) in a table; more cells are sorted instead.
+_MOST_CELLS = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A row for the quarantine; E_UNKNOWN_CODE is a notice only, that row is in `rows` as well.
-
-    Attributes:
-        row_number: position in the answer, from 0.
-        raw_value: the row's JSON text exactly as sent.
-    """
-
-    code: str
-    message: str
-    row_number: int
-    raw_value: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ParsedAnswer:
-    """An answer, read.
-
-    Attributes:
-        rows: schema TICKET_HOURS, in the order of the answer.
-        rejected: in the order of the answer.
-        refused_hours: (asked code, start of hour) -> code of the refusal that leaves it open.
-        unmatched_count: rows in `rows` whose code is linked to no unit.
-        extra_fields: names outside the contract, sorted; their values stay in the raw answer.
-    """
-
-    fetch: Fetch
-    rows: pa.Table
-    rejected: tuple[RejectedRow, ...]
-    refused_hours: Mapping[CodeHour, str]
-    unmatched_count: int
-    extra_fields: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Row:
-    """One row on its way: what could be read of it, and the first thing that was wrong.
-
-    `hour` is null when the time cannot be read or lies outside the window; only the first of the
-    two leaves hours open (`is_hour_lost`).
-    """
-
-    number: int
-    raw: str
-    ext_ref_code: str | None = None
-    instant: datetime | None = None
-    hour: datetime | None = None
-    is_hour_lost: bool = True
-    category: object = None
-    amounts: RowAmounts | None = None
-    refused_as: str | None = None
-    why: str = ""
-
-    def refuse(self, code: str, why: str) -> None:
-        """Note the first refusal only; the ones after it often follow from it."""
-        if self.refused_as is None:
-            self.refused_as, self.why = code, why
-
-    def read(self, reader: Callable[[_In], _Out], value: _In) -> _Out | None:
-        """Read a part of the row, or note why it was refused."""
-        try:
-            return reader(value)
-        except RowRefused as refusal:
-            self.refuse(refusal.code, str(refusal))
-            return None
-
-
-def whole_hours(window: Window, zone: ZoneInfo) -> dict[datetime, LocalHour]:
-    """Give the local hours that lie wholly in a window, in order, by their key `start_utc`."""
-    return {
-        hour.start_utc: hour
-        for hour in local_hours(window, zone)
-        if hour.from_utc >= window.start and hour.end_utc <= window.end
-    }
-
-
-def parse_hourly_answer(body: bytes, fetch: Fetch, *, known_codes: Collection[str]) -> ParsedAnswer:
+def parse_hourly_answer(
+    body: bytes, fetch: Fetch, *, known_codes: Collection[str], is_small: bool | None = None
+) -> ParsedAnswer:
     """Read an answer strictly.
 
     Args:
         body: as received: a bare JSON list in UTF-8.
         fetch: what was asked.
         known_codes: codes that are linked to a unit. Rows of any other code are kept as unmatched
-            and reported, so that they count once the code is linked and asked for.
+            and reported, so that they count once the code is linked.
+        is_small: whether all rows are read one by one, which gives the same; null, as its size
+            suggests.
 
     Raises:
         ContractError: E_NOT_JSON or E_NOT_LIST; nothing of the answer can be used.
     """
-    hours = whole_hours(fetch.window, fetch.zone)
-    elements = read_list(body, fetch.label)
-    rows = [_read_row(n, raw, value, fetch, hours) for n, (raw, value) in enumerate(elements)]
-    _refuse_not_asked(rows, fetch, known_codes)
-    _refuse_repeated(rows)
-    _refuse_rest_of_hour(rows)
-    good = [row for row in rows if row.refused_as is None]
-    unknown = Counter(row.ext_ref_code for row in good if row.ext_ref_code not in known_codes)
-    names = {name for _, value in elements if isinstance(value, dict) for name in value}
+    sent = sent_rows(body, fetch.label, is_small=is_small)
+    grid = hour_grid(fetch.window, fetch.zone)
+    plain, others = sent.plain, sent.others
+    places = np.empty(0, dtype=np.int64)
+    judged = _judged(others, fetch)
+    if plain is not None:
+        places = grid.places_of(plain.instants)
+        is_odd = _is_doubtful(plain, places, grid, fetch, known_codes)
+        doubtful = plain.kept(is_odd).elements()
+        judged += _judged(doubtful, fetch)
+        shares = _shares_an_hour(plain, places, grid, judged) & ~is_odd
+        sharing = plain.kept(shares).elements()
+        judged += _judged(sharing, fetch)
+        others = [*others, *doubtful, *sharing]
+        is_plain = ~(is_odd | shares)
+        plain, places = plain.kept(is_plain), places[is_plain]
+    judged.sort(key=lambda row: row.number)
+    refuse_together(judged, fetch, known_codes)
+    good = [row for row in judged if row.refused_as is None]
+    rows = _table(plain, places, grid, good, fetch)
+    unknown = _unknown(rows, known_codes)
+    names = {name for _, _, value in others if isinstance(value, dict) for name in value}
     return ParsedAnswer(
         fetch=fetch,
-        rows=_table(good, fetch, hours),
-        rejected=tuple(_rejected(rows, fetch, unknown)),
-        refused_hours=_refused_hours(rows, fetch, hours),
+        rows=rows,
+        rejected=tuple(_rejected(judged, plain, fetch, unknown, sent.count)),
+        refused_hours=refused_hours(judged, fetch, lambda: _filled(rows)),
         unmatched_count=unknown.total(),
-        extra_fields=tuple(sorted(names - KNOWN_FIELDS)),
+        extra_fields=tuple(sorted((names | sent.extra_names) - KNOWN_FIELDS)),
     )
 
 
-def _read_row(
-    number: int, raw: str, value: object, fetch: Fetch, hours: Mapping[datetime, LocalHour]
-) -> _Row:
-    row = _Row(number, raw)
-    if isinstance(value, RepeatedKeys):
-        row.refuse("E_ROW_TYPE", f"it names {' and '.join(map(repr, value.keys))} more than once")
-    elif not isinstance(value, dict):
-        row.refuse("E_ROW_TYPE", f"it is {shown(value)}, not an object with the contract's fields")
-    else:
-        row.read(require_fields, value)
-        row.ext_ref_code = row.read(read_code, value.get("ext_ref_code"))
-        row.instant = row.read(read_time, value.get("time"))
-        if row.instant is not None:
-            _find_hour(row, row.instant, fetch, hours)
-        row.amounts = row.read(read_amounts, value)
-        category = value.get("category")
-        row.category = category if category is None or isinstance(category, str) else object()
-    return row
+def _judged(elements: Sequence[Element], fetch: Fetch) -> list[JudgedRow]:
+    if not elements:
+        return []
+    hours = whole_hours(fetch.window, fetch.zone)
+    return [judged_row(number, raw, value, fetch, hours) for number, raw, value in elements]
 
 
-def _find_hour(
-    row: _Row, instant: datetime, fetch: Fetch, hours: Mapping[datetime, LocalHour]
-) -> None:
-    row.is_hour_lost = False
-    inside = fetch.window.contains(instant)
-    start = hour_start_utc(instant, fetch.zone) if inside else instant
-    if instant in hours:
-        row.hour = hours[instant].start_utc
-    elif inside and start in hours:
-        row.hour = start
-        row.refuse(
-            "E_NOT_HOUR_START",
-            f"time {instant.isoformat()} is no start of an hour in {fetch.zone}; the hour it lies "
-            f"in begins at {start.astimezone(fetch.zone).isoformat()}",
-        )
-    else:
-        row.refuse("E_OUTSIDE_WINDOW", f"time {instant.isoformat()} lies outside what was asked")
-
-
-def _refuse_not_asked(rows: Sequence[_Row], fetch: Fetch, known_codes: Collection[str]) -> None:
-    """Leave the rows of other linked codes to their own request, which knows their zone."""
+def _is_doubtful(
+    plain: PlainRows,
+    places: Int64s,
+    grid: HourGrid,
+    fetch: Fetch,
+    known_codes: Collection[str],
+) -> NDArray[np.bool_]:
+    """Find the rows that need a verdict: outside the hours, not asked for, or named twice."""
+    is_odd = places < 0
     others = set(known_codes) - set(fetch.asked_codes)
-    for row in rows:
-        code = row.ext_ref_code
-        if code in others:
-            row.refuse("E_NOT_ASKED", f"code {code!r} has its own request and was not asked here")
+    if others:
+        not_asked = [number for number, text in enumerate(plain.code_texts) if text in others]
+        if not_asked:
+            is_odd |= np.isin(plain.codes, not_asked)
+    categories = plain.categories
+    if len(plain.category_texts):
+        categories = np.where(categories == NULL, len(plain.category_texts), categories)
+    else:
+        categories = np.zeros(len(plain), dtype=np.int64)
+    width, height = len(plain.category_texts) + 1, max(len(grid.starts), 1)
+    cells = (plain.codes * height + places) * width + categories
+    inside = cells[places >= 0]
+    most = len(plain.code_texts) * height * width
+    if most <= _MOST_CELLS:
+        is_twice = np.bincount(inside, minlength=most) > 1
+        if is_twice.any():
+            is_odd |= (places >= 0) & is_twice[np.where(places >= 0, cells, 0)]
+    else:
+        distinct, counts = np.unique(inside, return_counts=True)
+        if len(distinct) != len(inside):
+            is_odd |= (places >= 0) & np.isin(cells, distinct[counts > 1])
+    return is_odd
 
 
-def _refuse_repeated(rows: Sequence[_Row]) -> None:
-    keys = [(row.ext_ref_code, row.instant, row.category) for row in rows]
-    counts = Counter(key for key in keys if key[0] is not None and key[1] is not None)
-    for row, key in zip(rows, keys, strict=True):
-        if counts[key] > 1:
-            row.refuse(
-                "E_DUP_HOUR",
-                f"{counts[key]} rows are for code {row.ext_ref_code!r}, the same hour and the same "
-                "category; which one holds is not guessed",
-            )
+def _shares_an_hour(
+    plain: PlainRows, places: Int64s, grid: HourGrid, judged: Sequence[JudgedRow]
+) -> NDArray[np.bool_]:
+    """Find the rows of a code and hour that a row to be judged has as well."""
+    numbers = {text: number for number, text in enumerate(plain.code_texts)}
+    met = [
+        (numbers[row.ext_ref_code], to_us(row.hour))
+        for row in judged
+        if row.ext_ref_code in numbers and row.hour is not None
+    ]
+    if not met:
+        return np.zeros(len(plain), dtype=np.bool_)
+    codes, hours = np.array(met, dtype=np.int64).T
+    height = len(grid.starts)
+    spoilt = np.unique(codes * height + grid.places_of(hours))
+    return (places >= 0) & np.isin(plain.codes * height + places, spoilt)
 
 
-def _refuse_rest_of_hour(rows: Sequence[_Row]) -> None:
-    spoilt: dict[tuple[str | None, datetime | None], _Row] = {
-        (row.ext_ref_code, row.hour): row
-        for row in reversed(rows)
-        if row.refused_as and row.ext_ref_code is not None and row.hour is not None
+def _table(
+    plain: PlainRows | None,
+    places: Int64s,
+    grid: HourGrid,
+    good: Sequence[JudgedRow],
+    fetch: Fetch,
+) -> pa.Table:
+    """Give the good rows in the order of the answer."""
+    tables = []
+    if plain is not None and len(plain):
+        tables.append(_plain_table(plain, places, grid, fetch))
+    if good or not tables:
+        tables.append(_judged_table(good, fetch))
+    if len(tables) == 1:
+        return tables[0]
+    return pa.concat_tables(tables).sort_by("row_number").combine_chunks()
+
+
+def _plain_table(plain: PlainRows, places: Int64s, grid: HourGrid, fetch: Fetch) -> pa.Table:
+    size = len(plain)
+    kinds = {name: TICKET_HOURS.field(name).type for name in TICKET_HOURS.names}
+    columns = {
+        "connector_id": pa.repeat(fetch.connector_id, size),
+        "ext_ref_code": pa.array(plain.code_texts, pa.string()).take(pa.array(plain.codes)),
+        "hour_start_utc": pa.array(plain.instants).view(kinds["hour_start_utc"]),
+        "utc_offset_s": pa.array(grid.offsets_s[places]),
+        "fetched_at_utc": pa.repeat(pa.scalar(fetch.fetched_at_utc, kinds["fetched_at_utc"]), size),
+        "raw_sha256": pa.repeat(fetch.raw_sha256, size),
+        "row_number": pa.array(plain.numbers),
+        "category": pa.array(plain.category_texts, pa.string()).take(
+            pa.array(plain.categories, mask=plain.categories == NULL)
+        )
+        if plain.category_texts
+        else pa.nulls(size, pa.string()),
     }
-    for row in rows:
-        other = spoilt.get((row.ext_ref_code, row.hour))
-        if other:
-            row.refuse(
-                "E_HOUR_INCOMPLETE",
-                f"row {other.number} of the same code and hour was refused ({other.refused_as}), "
-                "and an hour is taken whole or not at all",
-            )
+    for name, values in plain.amounts.items():
+        columns[name] = arrow_column(name, values, kinds[name])
+    return pa.Table.from_arrays([columns[n] for n in TICKET_HOURS.names], schema=TICKET_HOURS)
 
 
-def _refused_hours(
-    rows: Sequence[_Row], fetch: Fetch, hours: Mapping[datetime, LocalHour]
-) -> dict[CodeHour, str]:
-    # at most one entry per code and hour, whatever the number of refused rows
-    meant: dict[tuple[str | None, datetime | None], str] = {}
-    filled: set[tuple[str | None, datetime | None]] = set()
-    for row in rows:
-        if row.refused_as is None:
-            filled.add((row.ext_ref_code, row.hour))
-        elif row.hour is not None or row.is_hour_lost:
-            meant.setdefault((row.ext_ref_code, row.hour), row.refused_as)
-    result: dict[CodeHour, str] = {}
-    asked_codes = set(fetch.asked_codes)
-    for (code, hour), refused_as in meant.items():
-        for asked in fetch.asked_codes if code is None else asked_codes & {code}:
-            for start in hours if hour is None else (hour,):
-                if (asked, start) not in filled:
-                    result.setdefault((asked, start), refused_as)
-    return result
-
-
-def _table(good: Sequence[_Row], fetch: Fetch, hours: Mapping[datetime, LocalHour]) -> pa.Table:
-    size = len(good)
+def _judged_table(good: Sequence[JudgedRow], fetch: Fetch) -> pa.Table:
+    size, hours = len(good), whole_hours(fetch.window, fetch.zone) if good else {}
     columns: dict[str, list[object]] = {
         "connector_id": [fetch.connector_id] * size,
         "ext_ref_code": [row.ext_ref_code for row in good],
@@ -286,21 +214,50 @@ def _table(good: Sequence[_Row], fetch: Fetch, hours: Mapping[datetime, LocalHou
     return pa.Table.from_pydict(columns, schema=TICKET_HOURS)
 
 
+def _filled(rows: pa.Table) -> set[CodeHour]:
+    pairs = (rows[name].to_pylist() for name in ("ext_ref_code", "hour_start_utc"))
+    return set(zip(*pairs, strict=True))
+
+
+def _unknown(rows: pa.Table, known_codes: Collection[str]) -> Counter[str]:
+    counted = pc.value_counts(rows["ext_ref_code"]).to_pylist()
+    return Counter(
+        {item["values"]: item["counts"] for item in counted if item["values"] not in known_codes}
+    )
+
+
 def _rejected(
-    rows: Sequence[_Row], fetch: Fetch, unknown: Counter[str | None]
+    judged: Sequence[JudgedRow],
+    plain: PlainRows | None,
+    fetch: Fetch,
+    unknown: Counter[str],
+    row_count: int,
 ) -> Iterator[RejectedRow]:
-    for row in rows:
-        if row.refused_as is not None:
-            message = (
-                f"{fetch.label}, row {row.number}: {row.why}. The row is in the quarantine and "
-                "counts nowhere; it counts when the feed sends it right and is asked again."
-            )
-            yield RejectedRow(row.refused_as, message, row.number, row.raw)
-        elif unknown[row.ext_ref_code]:
-            message = (
-                f"{fetch.label}: {unknown[row.ext_ref_code]} of {len(rows)} rows carry "
-                f"ext_ref_code {row.ext_ref_code!r}, which is linked to no unit. They are kept as "
-                "unmatched and left out of unit metrics. Link the code to a unit in the space file "
-                "(links:, with its from date) and run those days again; the rows then count."
-            )
-            yield RejectedRow("E_UNKNOWN_CODE", message, row.number, row.raw)
+    found = [
+        (row.number, row.raw, row.ext_ref_code)
+        for row in judged
+        if row.refused_as is None and unknown[str(row.ext_ref_code)]
+    ]
+    if plain is not None and unknown:
+        numbers = [number for number, text in enumerate(plain.code_texts) if unknown[text]]
+        kept = plain.kept(np.isin(plain.codes, numbers))
+        codes = [plain.code_texts[number] for number in kept.codes.tolist()]
+        found += zip(kept.numbers.tolist(), kept.texts(), codes, strict=True)
+    result = [_refused(row, fetch) for row in judged if row.refused_as is not None]
+    for number, raw, code in found:
+        message = (
+            f"{fetch.label}: {unknown[str(code)]} of {row_count} rows carry "
+            f"ext_ref_code {code!r}, which is linked to no unit. They are kept as "
+            "unmatched and left out of unit metrics. Link the code to a unit in the space file "
+            "(links:, with its from date) and run those days again; the rows then count."
+        )
+        result.append(RejectedRow("E_UNKNOWN_CODE", message, number, raw))
+    yield from sorted(result, key=lambda row: row.row_number)
+
+
+def _refused(row: JudgedRow, fetch: Fetch) -> RejectedRow:
+    message = (
+        f"{fetch.label}, row {row.number}: {row.why}. The row is in the quarantine and "
+        "counts nowhere; it counts when the feed sends it right and is asked again."
+    )
+    return RejectedRow(str(row.refused_as), message, row.number, row.raw)
