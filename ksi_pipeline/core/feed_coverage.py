@@ -8,37 +8,88 @@ An hour that was not over when the answer came gets no coverage: half an hour's 
 hour's, whatever the feed said. Rows are per asked code, with site_id null: a feed serves several.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.core.tickets import AbsentMeans, ParsedAnswer, whole_hours
+from ksi_pipeline.core.ticket_answer import AbsentMeans, ParsedAnswer
 from ksi_pipeline.core.time import Window
 
 COVERAGE = DATASETS["coverage"]
 ABSENT_HOUR = "feed_absent_hour"
+_COMPLETE = "complete"
+_US = timedelta(microseconds=1)
+_NOTHING = -1
+
+# (status, reason); an hour's saying is its number in a list of these.
+_Saying = tuple[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    source_id: str
-    key: str
-    window: Window
-    status: str
-    reason: str | None
-    fetched_at_utc: datetime
+@dataclass(slots=True)
+class _Spans:
+    """Rows of coverage on their way to a table; instants in microseconds."""
 
-    def says_the_same(self, other: "_Span") -> bool:
-        """Tell whether only the time differs."""
-        return replace(self, window=other.window) == other
+    keys: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    sayings: list[_Saying] = field(default_factory=list)
 
-    def is_final(self, window: Window, final_after: timedelta) -> bool:
-        """Tell whether it was said long enough after a window to hold for good."""
-        return self.fetched_at_utc >= window.end + final_after
+    def add_runs(
+        self,
+        key: str,
+        grid: HourGrid,
+        numbers: Int64s,
+        sayings: Sequence[_Saying],
+        first: int = 0,
+    ) -> None:
+        """Add what is said of hours of a grid, from the hour at place `first`.
+
+        Each number is of `sayings`, or _NOTHING. Neighbours that say the same are merged.
+        """
+        size = len(numbers)
+        if not size:
+            return
+        firsts, ends = (edges[first : first + size] for edges in (grid.firsts, grid.ends))
+        is_new = np.ones(size, dtype=np.bool_)
+        is_new[1:] = (numbers[1:] != numbers[:-1]) | (firsts[1:] != ends[:-1])
+        begins = np.flatnonzero(is_new)
+        lasts = np.append(begins[1:], size) - 1
+        for begin, last in zip(begins.tolist(), lasts.tolist(), strict=True):
+            if numbers[begin] != _NOTHING:
+                self.keys.append(key)
+                self.starts.append(int(firsts[begin]))
+                self.ends.append(int(ends[last]))
+                self.sayings.append(sayings[int(numbers[begin])])
+
+    def table(self, source_id: str, fetched_at_utc: datetime) -> pa.Table:
+        """Give schema COVERAGE."""
+        size = len(self.keys)
+        instant = COVERAGE.field("from_utc").type
+        starts, ends = np.array(self.starts, np.int64), np.array(self.ends, np.int64)
+        expected_s = (ends - starts) / 1e6
+        is_complete = np.array([status == _COMPLETE for status, _ in self.sayings], np.bool_)
+        columns: dict[str, object] = {
+            "site_id": pa.nulls(size, pa.string()),
+            "source_kind": ["feed"] * size,
+            "source_id": [source_id] * size,
+            "key": self.keys,
+            "from_utc": pa.array(starts).cast(instant),
+            "to_utc": pa.array(ends).cast(instant),
+            "status": [status for status, _ in self.sayings],
+            "reason": [reason for _, reason in self.sayings],
+            "observed_s": np.where(is_complete, expected_s, 0.0),
+            "expected_s": expected_s,
+            "fetched_at_utc": [fetched_at_utc] * size,
+        }
+        return pa.Table.from_pydict(columns, schema=COVERAGE)
 
 
 def feed_coverage(answer: ParsedAnswer, *, absent_means: AbsentMeans) -> pa.Table:
@@ -48,25 +99,35 @@ def feed_coverage(answer: ParsedAnswer, *, absent_means: AbsentMeans) -> pa.Tabl
         Schema COVERAGE: for each asked code spans of whole local hours, in order, merged where
         neighbours say the same. observed_s is expected_s where complete, else 0.
     """
-    fetch = answer.fetch
-    codes, starts = answer.rows["ext_ref_code"], answer.rows["hour_start_utc"]
-    sent = set(zip(codes.to_pylist(), starts.to_pylist(), strict=True))
-    hours = whole_hours(fetch.window, fetch.zone)
-    spans: list[_Span] = []
+    fetch, grid = answer.fetch, hour_grid(answer.fetch.window, answer.fetch.zone)
+    over = int(np.searchsorted(grid.ends, to_us(fetch.fetched_at_utc), side="right"))
+    sayings: list[_Saying] = [(_COMPLETE, None), ("silent", ABSENT_HOUR)]
+    silent = 1 if absent_means == "missing" else 0
+    numbers = {code: np.full(over, silent, dtype=np.int64) for code in fetch.asked_codes}
+    if silent:
+        _fill_sent(answer, grid, numbers)
+    for (code, start), reason in answer.refused_hours.items():
+        (place,) = grid.places_of(np.array([to_us(start)]))
+        if code in numbers and 0 <= place < over:
+            saying = ("refused", reason)
+            if saying not in sayings:
+                sayings.append(saying)
+            numbers[code][place] = sayings.index(saying)
+    spans = _Spans()
     for code in fetch.asked_codes:
-        for start, hour in hours.items():
-            if hour.end_utc > fetch.fetched_at_utc:
-                break
-            status, reason = "complete", None
-            if (code, start) in answer.refused_hours:
-                status, reason = "refused", answer.refused_hours[code, start]
-            elif absent_means == "missing" and (code, start) not in sent:
-                status, reason = "silent", ABSENT_HOUR
-            window = Window(hour.from_utc, hour.end_utc)
-            spans.append(
-                _Span(fetch.connector_id, code, window, status, reason, fetch.fetched_at_utc)
-            )
-    return _table(_merged(spans))
+        spans.add_runs(code, grid, numbers[code], sayings)
+    return spans.table(fetch.connector_id, fetch.fetched_at_utc)
+
+
+def _fill_sent(answer: ParsedAnswer, grid: HourGrid, numbers: dict[str, Int64s]) -> None:
+    """Let the hours that have a row be complete."""
+    places = grid.places_of(_us(answer.rows["hour_start_utc"]))
+    encoded = answer.rows["ext_ref_code"].combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    for number, code in enumerate(encoded.dictionary.to_pylist()):
+        if code in numbers:
+            sent = places[codes == number]
+            numbers[code][sent[sent < len(numbers[code])]] = 0
 
 
 def refused_coverage(
@@ -92,10 +153,13 @@ def refused_coverage(
     end = min(window.end, fetched_at_utc)
     if end <= window.start:
         return COVERAGE.empty_table()
-    over = Window(window.start, end)
-    return _table(
-        _Span(connector_id, code, over, "refused", reason_code, fetched_at_utc) for code in codes
+    spans = _Spans(
+        keys=list(codes),
+        starts=[to_us(window.start)] * len(codes),
+        ends=[to_us(end)] * len(codes),
+        sayings=[("refused", reason_code)] * len(codes),
     )
+    return spans.table(connector_id, fetched_at_utc)
 
 
 def needed_coverage(
@@ -123,93 +187,104 @@ def needed_coverage(
         zone: of the site whose codes they are.
         is_answer: False where `new` is of a failed request.
     """
-    known: dict[tuple[str, str], list[_Span]] = {}
-    for span in _spans(existing):
-        known.setdefault((span.source_id, span.key), []).append(span)
-    needed: list[_Span] = []
-    for span in _spans(new):
-        near = [
-            other
-            for other in known.get((span.source_id, span.key), [])
-            if other.window.overlap(span.window)
-        ]
-        near.sort(key=lambda other: other.fetched_at_utc)
-        for hour in whole_hours(span.window, zone).values():
-            window = Window(hour.from_utc, hour.end_utc)
-            if not is_answer and _was_silent(window, near):
+    if not new.num_rows:
+        return new
+    first, last = pc.min(new["from_utc"]).as_py(), pc.max(new["to_utc"]).as_py()
+    if first >= last:
+        return COVERAGE.empty_table()
+    grid = hour_grid(Window(first, last), zone)
+    known = _known(existing, to_us(first), to_us(last))
+    said = _Said(grid, final_after // _US, is_answer)
+    by_answer: dict[tuple[str, datetime], _Spans] = {}
+    for row in _rows_of(new):
+        spans = by_answer.setdefault((row.source_id, row.fetched_at_utc), _Spans())
+        hours = said.hours_in(row)
+        is_news = said.is_news(row, known.get((row.source_id, row.key), []))
+        numbers = np.where(is_news, 0, _NOTHING)
+        spans.add_runs(row.key, grid, numbers, [row.saying], hours.start)
+    return pa.concat_tables(spans.table(*answer) for answer, spans in by_answer.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of coverage; instants in microseconds, `fetched_at_utc` as it was."""
+
+    source_id: str
+    key: str
+    start: int
+    end: int
+    saying: _Saying
+    fetched: int
+    fetched_at_utc: datetime
+
+
+class _Said:
+    """What was said of the hours of a grid before, judged for one new row at a time."""
+
+    def __init__(self, grid: HourGrid, final_after: int, is_answer: bool) -> None:
+        self._grid, self._final_after, self._is_answer = grid, final_after, is_answer
+
+    def is_news(self, row: _Row, near: Sequence[_Row]) -> NDArray[np.bool_]:
+        """Tell for each hour that lies wholly in a row's span whether it says something new."""
+        own = self.hours_in(row)
+        size = own.stop - own.start
+        is_covered, is_complete, is_complete_final = np.zeros((3, size), dtype=np.bool_)
+        is_silent, is_same, is_same_final = np.zeros((3, size), dtype=np.bool_)
+        for other in near:
+            met = self.hours_in(other)
+            first, end = max(met.start, own.start), min(met.stop, own.stop)
+            if first >= end:
                 continue
-            if _says_something_new(span, window, near, final_after):
-                needed.append(replace(span, window=window))
-    return _table(_merged(needed))
+            hours = slice(first - own.start, end - own.start)
+            is_final = self._is_final(other, slice(first, end))
+            is_covered[hours] = True
+            if other.saying[0] == _COMPLETE:
+                is_complete[hours] = True
+                is_complete_final[hours] |= is_final
+            # of what was said last
+            is_silent[hours] = other.saying[0] == "silent"
+            is_same[hours] = other.saying == row.saying
+            is_same_final[hours] = is_final & (other.saying == row.saying)
+        is_barred = is_complete
+        if row.saying[0] == _COMPLETE:
+            is_barred, is_same, is_same_final = ~is_covered, is_complete, is_complete_final
+        is_nearer = self._is_final(row, own) & ~is_same_final
+        is_news = ~is_covered | (~is_barred & (~is_same | is_nearer))
+        return is_news if self._is_answer else is_news & ~is_silent
+
+    def hours_in(self, row: _Row) -> slice:
+        """Give the places of the hours that lie wholly in a row's span."""
+        begin = int(np.searchsorted(self._grid.firsts, row.start))
+        return slice(begin, max(begin, int(np.searchsorted(self._grid.ends, row.end, "right"))))
+
+    def _is_final(self, row: _Row, hours: slice) -> NDArray[np.bool_]:
+        """Tell of which hours it was said long enough after them to hold for good."""
+        return np.asarray(row.fetched >= self._grid.ends[hours] + self._final_after)
 
 
-def _was_silent(window: Window, near: Sequence[_Span]) -> bool:
-    covering = [other for other in near if other.window.overlap(window) == window]
-    return bool(covering) and covering[-1].status == "silent"
+def _known(existing: pa.Table, first: int, last: int) -> dict[tuple[str, str], list[_Row]]:
+    """Give the rows that overlap a span, by source and key, the one said last at the end."""
+    known: dict[tuple[str, str], list[_Row]] = {}
+    if existing.num_rows:
+        is_near = (_us(existing["from_utc"]) < last) & (_us(existing["to_utc"]) > first)
+        for row in _rows_of(existing.filter(pa.array(is_near))):
+            known.setdefault((row.source_id, row.key), []).append(row)
+        for rows in known.values():
+            rows.sort(key=lambda row: row.fetched)
+    return known
 
 
-def _says_something_new(
-    span: _Span, window: Window, near: Sequence[_Span], final_after: timedelta
-) -> bool:
-    covering = [other for other in near if other.window.overlap(window) == window]
-    if not covering:
-        return True
-    if span.status == "complete":
-        same = [other for other in covering if other.status == "complete"]
-    elif any(other.status == "complete" for other in covering):
-        return False
-    else:
-        newest = covering[-1]
-        same = [newest] if (newest.status, newest.reason) == (span.status, span.reason) else []
-    if not same:
-        return True
-    is_final_known = any(other.is_final(window, final_after) for other in same)
-    return span.is_final(window, final_after) and not is_final_known
-
-
-def _merged(spans: Iterable[_Span]) -> Iterator[_Span]:
-    """Join neighbours that say the same."""
-    last: _Span | None = None
-    for span in spans:
-        if last and last.says_the_same(span) and last.window.end == span.window.start:
-            last = replace(last, window=Window(last.window.start, span.window.end))
-            continue
-        if last:
-            yield last
-        last = span
-    if last:
-        yield last
-
-
-def _spans(table: pa.Table) -> Iterator[_Span]:
-    for row in table.to_pylist():
-        yield _Span(
-            source_id=row["source_id"],
-            key=row["key"],
-            window=Window(row["from_utc"], row["to_utc"]),
-            status=row["status"],
-            reason=row["reason"],
-            fetched_at_utc=row["fetched_at_utc"],
+def _rows_of(table: pa.Table) -> list[_Row]:
+    texts = (table[name].to_pylist() for name in ("source_id", "key", "status", "reason"))
+    instants = (_us(table[name]).tolist() for name in ("from_utc", "to_utc", "fetched_at_utc"))
+    fetched = table["fetched_at_utc"].to_pylist()
+    return [
+        _Row(source_id, key, start, end, (status, reason), said_us, said_at)
+        for source_id, key, status, reason, start, end, said_us, said_at in zip(
+            *texts, *instants, fetched, strict=True
         )
+    ]
 
 
-def _table(spans: Iterable[_Span]) -> pa.Table:
-    rows: list[dict[str, object]] = []
-    for span in spans:
-        expected_s = (span.window.end - span.window.start).total_seconds()
-        rows.append(
-            {
-                "site_id": None,
-                "source_kind": "feed",
-                "source_id": span.source_id,
-                "key": span.key,
-                "from_utc": span.window.start,
-                "to_utc": span.window.end,
-                "status": span.status,
-                "reason": span.reason,
-                "observed_s": expected_s if span.status == "complete" else 0.0,
-                "expected_s": expected_s,
-                "fetched_at_utc": span.fetched_at_utc,
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=COVERAGE)
+def _us(column: pa.ChunkedArray) -> Int64s:
+    return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)

@@ -5,8 +5,6 @@ History is append-only: the set with the latest fetched_at_utc holds (on a tie, 
 raw_sha256 sorts last), and a category that a newer set does not name is gone.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 
 import numpy as np
@@ -14,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us
 from ksi_pipeline.core.schemas import TICKET_HOURS
+from ksi_pipeline.core.ticket_answer import AbsentMeans, CodeHour, ParsedAnswer
 from ksi_pipeline.core.ticket_row import AMOUNT_COLUMNS
-from ksi_pipeline.core.tickets import AbsentMeans, CodeHour, ParsedAnswer, whole_hours
 
 _KEY = ("connector_id", "ext_ref_code", "hour_start_utc")
 _ANSWER = ("fetched_at_utc", "raw_sha256")
@@ -73,50 +72,117 @@ def new_revisions(answer: ParsedAnswer, known: pa.Table, *, absent_means: Absent
     Returns:
         Schema TICKET_HOURS.
     """
-    fetch = answer.fetch
-    hours = whole_hours(fetch.window, fetch.zone)
-    held = _sets(as_of(_of_window(known, answer, hours), fetch.fetched_at_utc))
-    sent = _sets(answer.rows)
-    changed = {key for key, rows in sent.items() if _content(rows) != _content(held.get(key, []))}
-    kept = [key in changed for key in _keys(answer.rows)]
-    added = answer.rows.filter(pa.array(kept, pa.bool_()))
+    grid = hour_grid(answer.fetch.window, answer.fetch.zone)
+    near = _of_window(known, answer, grid)
+    if not near.num_rows:
+        return answer.rows
+    codes = _same_numbers(near["ext_ref_code"], answer.rows["ext_ref_code"])
+    cells, sent_cells = (
+        code * len(grid.starts) + grid.places_of(microseconds(rows["hour_start_utc"]))
+        for code, rows in zip(codes, (near, answer.rows), strict=True)
+    )
+    size = int(max(cells.max(initial=0), sent_cells.max(initial=0))) + 1
+    is_held = _is_held(near, cells, size)
+    held, cells = near.filter(pa.array(is_held)), cells[is_held]
+    sent_counts = np.bincount(sent_cells, minlength=size)
+    is_changed = sent_counts != np.bincount(cells, minlength=size)
+    is_changed[sent_cells[~_is_known(answer.rows, sent_cells, held, cells)]] = True
+    added = answer.rows.filter(pa.array(is_changed[sent_cells]))
     if absent_means == "missing":
         return added
-    asked = set(fetch.asked_codes)
-    retracted = [
-        _zero(key, rows[0]["utc_offset_s"], answer)
-        for key, rows in held.items()
-        if key not in sent
-        and key not in answer.refused_hours
-        and key[0] in asked
-        and any(row[name] for row in rows for name in _COUNTED)
-    ]
-    return pa.concat_tables([added, pa.Table.from_pylist(retracted, schema=TICKET_HOURS)])
+    gone = held.filter(pa.array(sent_counts[cells] == 0))
+    return pa.concat_tables([added, _retracted(gone, answer)]) if gone.num_rows else added
 
 
-def _of_window(known: pa.Table, answer: ParsedAnswer, hours: Iterable[datetime]) -> pa.Table:
-    starts = pa.array(list(hours), pa.timestamp("us", "UTC"))
-    is_own = pc.and_(
-        pc.equal(known["connector_id"], answer.fetch.connector_id),
-        pc.is_in(known["hour_start_utc"], value_set=starts),
-    )
-    return known.filter(is_own)
+def microseconds(column: pa.ChunkedArray) -> Int64s:
+    """Give a column of instants, or of whole numbers, as integers."""
+    return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
 
-def _keys(rows: pa.Table) -> list[CodeHour]:
-    codes, starts = rows["ext_ref_code"].to_pylist(), rows["hour_start_utc"].to_pylist()
-    return list(zip(codes, starts, strict=True))
+def _of_window(known: pa.Table, answer: ParsedAnswer, grid: HourGrid) -> pa.Table:
+    """Keep the rows of the answer's hours that were known when it came."""
+    if not known.num_rows:
+        return known
+    is_near = grid.places_of(microseconds(known["hour_start_utc"])) >= 0
+    is_near &= microseconds(known["fetched_at_utc"]) <= to_us(answer.fetch.fetched_at_utc)
+    near = known.filter(pa.array(is_near))
+    is_own = pc.equal(near["connector_id"], answer.fetch.connector_id)
+    return near if pc.all(is_own).as_py() else near.filter(is_own)
 
 
-def _sets(rows: pa.Table) -> dict[CodeHour, list[dict[str, object]]]:
-    result: dict[CodeHour, list[dict[str, object]]] = {}
-    for key, row in zip(_keys(rows), rows.select(_CONTENT).to_pylist(), strict=True):
-        result.setdefault(key, []).append(row)
-    return result
+def _same_numbers(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[Int64s, Int64s]:
+    """Give integers that are equal exactly where the texts of two columns are; null is -1."""
+    both = pa.chunked_array([*one.chunks, *other.chunks], one.type).combine_chunks()
+    numbers = both.dictionary_encode().indices.fill_null(-1)
+    values = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return values[: len(one)], values[len(one) :]
 
 
-def _content(rows: list[dict[str, object]]) -> Counter[tuple[object, ...]]:
-    return Counter(tuple(row[name] for name in _CONTENT) for row in rows)
+def _is_held(rows: pa.Table, cells: Int64s, size: int) -> NDArray[np.bool_]:
+    """Find the rows of the set that holds in each cell; of rows appended twice, the first."""
+    rank = np.zeros(len(cells), dtype=np.int64)
+    for name in _ANSWER:
+        values = rows[name]
+        if pa.types.is_string(values.type):
+            ranks = pc.rank(values.combine_chunks(), tiebreaker="dense").to_numpy()
+        else:
+            ranks = np.unique(microseconds(values), return_inverse=True)[1]
+        rank = rank * (int(ranks.max()) + 1) + ranks
+    best = np.full(size, -1, dtype=np.int64)
+    np.maximum.at(best, cells, rank)
+    is_held = rank == best[cells]
+    numbers = microseconds(rows["row_number"]) + 1
+    keys = np.where(is_held, cells * (int(numbers.max()) + 1) + numbers, -1)
+    distinct, firsts = np.unique(keys, return_index=True)
+    if len(distinct) - int(distinct[0] < 0) < np.count_nonzero(is_held):
+        is_first = np.zeros(len(cells), dtype=np.bool_)
+        is_first[firsts] = True
+        is_held &= is_first
+    return is_held
+
+
+def _is_known(
+    sent: pa.Table, sent_cells: Int64s, held: pa.Table, cells: Int64s
+) -> NDArray[np.bool_]:
+    """Find the rows for which the set that holds has the very same one.
+
+    In a set no category comes twice, so cell and category name one row.
+    """
+    sent_keys, keys = sent_cells, cells
+    if sent["category"].null_count < len(sent_cells) or held["category"].null_count < len(cells):
+        sent_names, names = _same_numbers(sent["category"], held["category"])
+        width = int(max(sent_names.max(initial=0), names.max(initial=0))) + 2
+        sent_keys, keys = sent_cells * width + sent_names + 1, cells * width + names + 1
+    order = np.argsort(keys)
+    places = np.searchsorted(keys, sent_keys, sorter=order)
+    places[places == len(keys)] = 0
+    partners = order[places]
+    is_same = np.asarray(keys[partners] == sent_keys)
+    others = held.take(pa.array(partners))
+    for name in _CONTENT:
+        if name != "category":
+            is_same &= _is_equal(sent[name], others[name])
+    return is_same
+
+
+def _is_equal(one: pa.ChunkedArray, other: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Compare two columns; null equals null."""
+    one_null, other_null = one.is_null().to_numpy(), other.is_null().to_numpy()
+    is_same = np.asarray(one_null & other_null)
+    if not is_same.all():
+        is_same |= pc.equal(one, other).fill_null(False).to_numpy()
+    return is_same
+
+
+def _retracted(gone: pa.Table, answer: ParsedAnswer) -> pa.Table:
+    """Give a row of 0 tickets for each hour with sales that the answer was asked for."""
+    asked = set(answer.fetch.asked_codes)
+    zeros: dict[CodeHour, dict[str, object]] = {}
+    for row in gone.sort_by([(name, "ascending") for name in _KEY]).to_pylist():
+        key = (row["ext_ref_code"], row["hour_start_utc"])
+        if key[0] in asked and key not in answer.refused_hours and any(map(row.get, _COUNTED)):
+            zeros.setdefault(key, _zero(key, row["utc_offset_s"], answer))
+    return pa.Table.from_pylist(list(zeros.values()), schema=TICKET_HOURS)
 
 
 def _zero(key: CodeHour, utc_offset_s: object, answer: ParsedAnswer) -> dict[str, object]:
