@@ -32,6 +32,8 @@ class HourlyApiConfig(ConnectorBase):
         parallel_requests: asked at once, where a span takes several requests.
         since: first local day of the past that it is asked for; null, what is missing of the last
             35 days.
+        currency: ISO 4217, of amounts in rows that name none.
+        tax_included: whether such amounts include tax, in rows that do not say so.
     """
 
     absent_question: ClassVar = "an hour that the feed leaves out"
@@ -59,6 +61,8 @@ class HourlyApiConfig(ConnectorBase):
     longest_window_days: int = Field(default=7, ge=1, le=366)
     parallel_requests: int = Field(default=4, ge=1, le=32)
     since: date | None = None
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    tax_included: bool | None = None
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -250,7 +250,7 @@ class _Said:
             is_barred, is_same, is_same_final = ~is_covered, is_complete, is_complete_final
         is_nearer = self._is_final(row, own) & ~is_same_final
         is_news = ~is_covered | (~is_barred & (~is_same | is_nearer))
-        return is_news if self._is_answer else is_news & ~is_silent
+        return np.asarray(is_news if self._is_answer else is_news & ~is_silent)
 
     def hours_in(self, row: _Row) -> slice:
         """Give the places of the hours that lie wholly in a row's span."""

@@ -138,7 +138,7 @@ def _is_held(rows: pa.Table, cells: Int64s, size: int) -> NDArray[np.bool_]:
         is_first = np.zeros(len(cells), dtype=np.bool_)
         is_first[firsts] = True
         is_held &= is_first
-    return is_held
+    return np.asarray(is_held)
 
 
 def _is_known(

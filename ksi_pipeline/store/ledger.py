@@ -3,7 +3,7 @@
 SQLite in WAL mode by default; any SQLAlchemy URL works where several machines share the work.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.store.tables import CHUNKS, FETCHES, FILES, METADATA, STEPS
 
 Row = Mapping[str, Any]
+# Of two answers, the later one holds; on a tie the one whose hash sorts last.
+_AS_THEY_HOLD = (FETCHES.c.fetched_at_utc, FETCHES.c.raw_sha256, FETCHES.c.fetch_id)
 
 
 class Ledger:
@@ -56,8 +58,9 @@ class Ledger:
         source: str | None = None,
         prefix: str | None = None,
         partition: str | None = None,
+        partitions: Collection[str] | None = None,
     ) -> list[Row]:
-        """Give the files of a dataset that count, oldest first."""
+        """Give the files of a dataset that count, oldest first; null leaves all in."""
         query = select(FILES).where(FILES.c.dataset == dataset, FILES.c.is_live)
         if source is not None:
             query = query.where(FILES.c.source == source)
@@ -65,6 +68,8 @@ class Ledger:
             query = query.where(FILES.c.source.startswith(prefix, autoescape=True))
         if partition is not None:
             query = query.where(FILES.c.partition == partition)
+        if partitions is not None:
+            query = query.where(FILES.c.partition.in_(partitions))
         return self.rows(query.order_by(FILES.c.file_id))
 
     def chunk(self, chunk_id: str) -> Row | None:
@@ -95,9 +100,18 @@ class Ledger:
         return {row["step"]: row["inputs_hash"] for row in self.rows(select(STEPS).where(begins))}
 
     def unparsed_fetches(self) -> list[Row]:
-        """Give the answers that are stored and not yet parsed, in the order they came."""
-        query = select(FETCHES).where(~FETCHES.c.is_parsed)
-        return self.rows(query.order_by(FETCHES.c.fetched_at_utc, FETCHES.c.fetch_id))
+        """Give the answers that are stored and not yet parsed, in the order in which they hold."""
+        return self.rows(select(FETCHES).where(~FETCHES.c.is_parsed).order_by(*_AS_THEY_HOLD))
+
+    def parsed_fetches(self, connector_id: str, site_id: str, since_us: int) -> list[Row]:
+        """Give the answers of a feed that came since then and are parsed, in the same order."""
+        query = select(FETCHES).where(
+            FETCHES.c.connector_id == connector_id,
+            FETCHES.c.site_id == site_id,
+            FETCHES.c.is_parsed,
+            FETCHES.c.fetched_at_utc >= since_us,
+        )
+        return self.rows(query.order_by(*_AS_THEY_HOLD))
 
 
 def _shown(url: str | URL) -> str:

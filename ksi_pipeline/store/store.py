@@ -5,7 +5,7 @@ makes them count, retires what they replace, and names the hours they touch. A p
 any point leaves either nothing or the whole change; files nobody refers to are harmless.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +72,7 @@ class Change:
     chunks: list[dict[str, Any]] = field(default_factory=list)
     fetches_parsed: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     fetches_to_parse_again: list[tuple[str, str]] = field(default_factory=list)
+    fetches_to_apply_again: list[int] = field(default_factory=list)
     ticket_files_parsed: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     ticket_files_to_parse_again: list[str] = field(default_factory=list)
     withdrawn_chunks: list[str] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Store:
         source: str | None = None,
         prefix: str | None = None,
         partition: str | None = None,
+        partitions: Collection[str] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Read the rows of a dataset that count, in the order their files were added.
@@ -114,10 +116,17 @@ class Store:
             source: only what this source says.
             prefix: only what sources say whose name begins so.
             partition: only this partition.
+            partitions: only these partitions.
             columns: only these columns, in this order.
         """
-        files = self.ledger.live_files(dataset, source=source, prefix=prefix, partition=partition)
+        files = self.ledger.live_files(
+            dataset, source=source, prefix=prefix, partition=partition, partitions=partitions
+        )
         return self._read(dataset, files, columns)
+
+    def read_files(self, dataset: str, files: list[Row]) -> pa.Table:
+        """Read the rows of some files of the ledger, in their order."""
+        return self._read(dataset, files, None)
 
     def read_retired(self, dataset: str, file_id: int | None) -> pa.Table | None:
         """Read the rows of one file of the ledger, whether it counts or not.
@@ -158,6 +167,15 @@ class Store:
         files = self.ledger.live_files(dataset, prefix=prefix)
         change.retires += [row["file_id"] for row in files]
         return self._read(dataset, files, None)
+
+    def merge(
+        self, change: Change, dataset: str, files: list[Row], table: pa.Table, *, source: str
+    ) -> None:
+        """Let one file of a source hold the rows of several files of one partition."""
+        (partition,) = {row["partition"] for row in files}
+        change.retires += [row["file_id"] for row in files]
+        written = self._write(dataset, table, source, partition)
+        change.adds.append((dataset, source, partition, written))
 
     def commit(self, change: Change) -> None:
         """Make a change visible in one transaction.
@@ -258,6 +276,9 @@ def _write_ledger(connection: Connection, change: Change) -> None:
     for connector_id, site_id in change.fetches_to_parse_again:
         of_feed = (FETCHES.c.connector_id == connector_id) & (FETCHES.c.site_id == site_id)
         connection.execute(update(FETCHES).where(of_feed).values(is_parsed=False, **_NOT_PARSED))
+    if change.fetches_to_apply_again:
+        chosen = FETCHES.c.fetch_id.in_(change.fetches_to_apply_again)
+        connection.execute(update(FETCHES).where(chosen).values(is_parsed=False, **_NOT_PARSED))
     for file_id, values in change.ticket_files_parsed:
         of_file = TICKET_FILES.c.file_id == file_id
         connection.execute(update(TICKET_FILES).where(of_file).values(is_parsed=True, **values))

@@ -1,46 +1,34 @@
-"""Reading the kept answers into revisions, coverage and quarantine."""
+"""Reading the kept answers into revisions, coverage and quarantine.
 
-import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+The answers of one feed are read in the order in which they hold, many in one change, which holds no
+more than its share of memory. Feeds do not meet: each has its codes and hours to itself.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 
 import pyarrow as pa
 from sqlalchemy import func, select
 
 from ksi_pipeline.connectors.config import load_connectors, of_kind
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
-from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.feed_coverage import feed_coverage, refused_coverage
-from ksi_pipeline.core.ticket_revisions import new_revisions
-from ksi_pipeline.core.tickets import AbsentMeans, Fetch, ParsedAnswer, parse_hourly_answer
-from ksi_pipeline.core.time import Window
-from ksi_pipeline.defs.steps.coverage import add_coverage
+from ksi_pipeline.defs.steps.answers import (
+    ANSWERS_AT_ONCE,
+    ROWS_AT_ONCE,
+    AnswerBatch,
+    ParseReport,
+)
+from ksi_pipeline.defs.steps.coverage import units_by_code
+from ksi_pipeline.defs.steps.feed_history import FeedHistory
 from ksi_pipeline.defs.steps.touched import hours_in, spans_of, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.raw import read_raw
-from ksi_pipeline.store.store import AffectedHour, Change, QuarantineRow, from_us, to_us
+from ksi_pipeline.store.store import AffectedHour, Change
 from ksi_pipeline.store.tables import FETCHES
 
-
-@dataclass(slots=True)
-class ParseReport:
-    """What reading the answers gave; rows_in = loaded + unchanged + quarantined.
-
-    Attributes:
-        codes: how many rows, or whole answers, were set aside for which reason.
-    """
-
-    total_rows: int = 0
-    rows_in: int = 0
-    rows_loaded: int = 0
-    rows_unchanged: int = 0
-    rows_quarantined: int = 0
-    rows_unmatched: int = 0
-    messages: list[str] = field(default_factory=list)
-    codes: Counter[str] = field(default_factory=Counter)
+__all__ = ["ParseReport", "Totals", "parse_answers", "reconcile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +50,83 @@ class Totals:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def parse_answers(workspace: Workspace) -> ParseReport:
-    """Read every stored answer that was not read yet, in the order they came."""
+def parse_answers(workspace: Workspace, *, rows_at_once: int = ROWS_AT_ONCE) -> ParseReport:
+    """Read every stored answer that was not read yet, each feed's in the order they came.
+
+    Args:
+        workspace: the data home.
+        rows_at_once: answers are read together until they have so many rows.
+    """
     report = ParseReport()
-    listed = of_kind(load_connectors(workspace.home.connectors), HourlyApiConfig)
-    configs = {config.id: config for config in listed}
+    configs = {
+        config.id: config
+        for config in of_kind(load_connectors(workspace.home.connectors), HourlyApiConfig)
+    }
     spaces = {space.site_id: space for space in workspace.spaces()}
     _parse_again_where_rules_changed(workspace, configs, spaces)
-    fetches = workspace.store.ledger.unparsed_fetches()
-    for number, fetch in enumerate(fetches):
-        workspace.progress(f"tickets {fetch['connector_id']}", number / len(fetches))
-        config, space = configs.get(fetch["connector_id"]), spaces.get(fetch["site_id"])
+    fetches = sorted(workspace.store.ledger.unparsed_fetches(), key=_feed_of)
+    done = 0
+    for (connector_id, site_id), rows in groupby(fetches, key=_feed_of):
+        waiting = list(rows)
+        config, space = configs.get(connector_id), spaces.get(site_id)
         if config is None or space is None or config.absent_means is None:
-            report.messages.append(
-                f"An answer of connector {fetch['connector_id']!r} for site {fetch['site_id']!r} "
-                "waits unread: the connector, its absent_means or the site is not configured any "
-                "more. Put it back; the answer is read by the next run."
-            )
+            report.messages += [
+                f"An answer of connector {connector_id!r} for site {site_id!r} waits unread: the "
+                "connector, its absent_means or the site is not configured any more. Put it back; "
+                "the answer is read by the next run."
+            ] * len(waiting)
+            done += len(waiting)
             continue
-        _parse_one(workspace, report, fetch, space, config.absent_means)
+        FeedHistory(workspace.store, connector_id, space).part()
+        waiting = _with_later_ones(workspace, waiting)
+        batch = AnswerBatch(workspace, config, space, report)
+        for number, fetch in enumerate(waiting):
+            workspace.progress(f"tickets {connector_id}", (done + number) / len(fetches))
+            batch.add(fetch)
+            if batch.row_count >= rows_at_once or batch.answer_count >= ANSWERS_AT_ONCE:
+                batch.commit()
+                batch = AnswerBatch(workspace, config, space, report)
+        batch.commit()
+        FeedHistory(workspace.store, connector_id, space).compact()
+        done += len(waiting)
     files = workspace.store.ledger.live_files("ticket_hours")
     report.total_rows = sum(int(row["row_count"]) for row in files)
     return report
+
+
+def _feed_of(fetch: Row) -> tuple[str, str]:
+    return fetch["connector_id"], fetch["site_id"]
+
+
+def _rank(fetch: Row) -> tuple[int, str, int]:
+    """Order answers as they hold."""
+    return fetch["fetched_at_utc"], fetch["raw_sha256"], fetch["fetch_id"]
+
+
+def _with_later_ones(workspace: Workspace, waiting: list[Row]) -> list[Row]:
+    """Add the answers that were read before one that came earlier for the same hours.
+
+    What they said was judged without it, so it is judged once more after it.
+    """
+    connector_id, site_id = _feed_of(waiting[0])
+    first = min(fetch["fetched_at_utc"] for fetch in waiting)
+    known = workspace.store.ledger.parsed_fetches(connector_id, site_id, first)
+    later = [fetch for fetch in known if _follows_one_of(waiting, fetch)]
+    if not later:
+        return waiting
+    change = Change(cause=f"a late answer of {connector_id}")
+    change.fetches_to_apply_again += [fetch["fetch_id"] for fetch in later]
+    workspace.store.commit(change)
+    return sorted([*waiting, *later], key=_rank)
+
+
+def _follows_one_of(waiting: Iterable[Row], fetch: Row) -> bool:
+    return any(
+        _rank(late) < _rank(fetch)
+        and late["from_utc"] < fetch["to_utc"]
+        and fetch["from_utc"] < late["to_utc"]
+        for late in waiting
+    )
 
 
 def _parse_again_where_rules_changed(
@@ -91,8 +134,8 @@ def _parse_again_where_rules_changed(
 ) -> None:
     """Take back what was read by other rules, so that the kept answers are read anew.
 
-    Hours were cut by the site's time zone, and absence was read by the connector's absent_means;
-    a correction of either has to reach the past as well.
+    Hours were cut by the site's time zone, absence was read by the connector's absent_means, and
+    amounts by its currency and tax_included; a correction of any has to reach the past as well.
     """
     store = workspace.store
     for config in configs.values():
@@ -100,7 +143,7 @@ def _parse_again_where_rules_changed(
             step = f"parse:{config.id}/{space.site_id}"
             if config.absent_means is None or config.id not in _connectors_of(space):
                 continue
-            rules = digest(space.file.site.timezone, config.absent_means)
+            rules = _rules(config, space)
             known = store.ledger.inputs_of(step)
             if known == rules:
                 continue
@@ -108,12 +151,19 @@ def _parse_again_where_rules_changed(
             if known is not None:
                 prefix = f"answer:{config.id}/{space.site_id}/"
                 rows = store.retire(change, "ticket_hours", prefix=prefix)
-                change.affect(_linked_hours(space, rows))
+                change.affect(_linked_hours(space, config.id, rows))
                 covered = store.retire(change, "coverage", prefix=prefix)
                 units = units_of(space)
                 change.affect(hours_in(space, units, sorted(set(spans_of(covered)))))
                 change.fetches_to_parse_again.append((config.id, space.site_id))
             store.commit(change)
+
+
+def _rules(config: HourlyApiConfig, space: Space) -> str:
+    amounts = (config.currency, config.tax_included)
+    # homes from before there were defaults are not read anew for it
+    said = () if amounts == (None, None) else amounts
+    return digest(space.file.site.timezone, config.absent_means, *said)
 
 
 def _connectors_of(space: Space) -> set[str]:
@@ -127,117 +177,9 @@ def reconcile(workspace: Workspace) -> Totals:
     return Totals(**{name: int(row[name]) for name in Totals.__slots__})
 
 
-def _parse_one(
-    workspace: Workspace,
-    report: ParseReport,
-    fetch: Row,
-    space: Space,
-    absent_means: AbsentMeans,
-) -> None:
-    question = Fetch(
-        connector_id=fetch["connector_id"],
-        raw_sha256=fetch["raw_sha256"],
-        fetched_at_utc=from_us(fetch["fetched_at_utc"]),
-        window=Window(from_us(fetch["from_utc"]), from_us(fetch["to_utc"])),
-        zone=space.file.site.zone_info,
-        asked_codes=tuple(json.loads(fetch["codes"])),
-    )
-    change = Change(cause=f"answer {fetch['raw_sha256'][:12]} of {question.connector_id}")
-    known_codes = {
-        link.ext_ref_code for link in space.file.links if link.connector == question.connector_id
-    }
-    counts = dict.fromkeys(("rows_in", "rows_loaded", "rows_unchanged", "rows_quarantined"), 0)
-    counts["rows_unmatched"] = 0
-    try:
-        answer = parse_hourly_answer(
-            read_raw(workspace.store, fetch), question, known_codes=known_codes
-        )
-    except ContractError as error:
-        _refuse_answer(workspace, change, space, question, error)
-        report.messages.append(f"{error.code}: {error}")
-        report.codes[error.code] += 1
-    else:
-        counts = _load_answer(workspace, change, space, answer, absent_means)
-        report.messages += [f"{r.code}: {r.message}" for r in answer.rejected[:5]]
-        report.codes.update(rejected.code for rejected in answer.rejected)
-    change.fetches_parsed.append((fetch["fetch_id"], counts))
-    workspace.store.commit(change)
-    for name, count in counts.items():
-        setattr(report, name, getattr(report, name) + count)
-
-
-def _load_answer(
-    workspace: Workspace,
-    change: Change,
-    space: Space,
-    answer: ParsedAnswer,
-    absent_means: AbsentMeans,
-) -> dict[str, int]:
-    store, question = workspace.store, answer.fetch
-    known = store.read("ticket_hours", prefix=f"answer:{question.connector_id}/{space.site_id}/")
-    added = new_revisions(answer, known, absent_means=absent_means)
-    source = f"answer:{question.connector_id}/{space.site_id}/{_answer_name(question)}"
-    if added.num_rows:
-        store.replace(change, "ticket_hours", added, source=source)
-        change.affect(_linked_hours(space, added))
-    covered = feed_coverage(answer, absent_means=absent_means)
-    add_coverage(workspace, change, space, covered, source)
-    for rejected in answer.rejected:
-        change.quarantine.append(
-            QuarantineRow(
-                source=f"tickets:{question.connector_id}",
-                code=rejected.code,
-                message=rejected.message,
-                raw_sha256=question.raw_sha256,
-                row_number=rejected.row_number,
-                raw_value=rejected.raw_value,
-                first_seen_utc=question.fetched_at_utc,
-            )
-        )
-    loaded = sum(number >= 0 for number in added["row_number"].to_pylist())
-    # E_UNKNOWN_CODE is a notice: its row was loaded and counts once the code is linked.
-    refused = sum(rejected.code != "E_UNKNOWN_CODE" for rejected in answer.rejected)
-    return {
-        "rows_in": answer.rows.num_rows + refused,
-        "rows_loaded": loaded,
-        "rows_unchanged": answer.rows.num_rows - loaded,
-        "rows_quarantined": refused,
-        "rows_unmatched": answer.unmatched_count,
-    }
-
-
-def _refuse_answer(
-    workspace: Workspace, change: Change, space: Space, question: Fetch, error: ContractError
-) -> None:
-    change.quarantine.append(
-        QuarantineRow(
-            source=f"tickets:{question.connector_id}",
-            code=error.code,
-            message=str(error),
-            raw_sha256=question.raw_sha256,
-            row_number=-1,
-            raw_value=None,
-            first_seen_utc=question.fetched_at_utc,
-        )
-    )
-    refused = refused_coverage(
-        question.connector_id,
-        question.asked_codes,
-        question.window,
-        reason_code=error.code,
-        fetched_at_utc=question.fetched_at_utc,
-    )
-    source = f"answer:{question.connector_id}/{space.site_id}/{_answer_name(question)}"
-    add_coverage(workspace, change, space, refused, source, is_answer=False)
-
-
-def _answer_name(question: Fetch) -> str:
-    instants = (question.window.start, question.fetched_at_utc)
-    return "-".join([*(str(to_us(at)) for at in instants), question.raw_sha256[:16]])
-
-
-def _linked_hours(space: Space, rows: pa.Table) -> Iterator[AffectedHour]:
-    for row in rows.select(["ext_ref_code", "connector_id", "hour_start_utc"]).to_pylist():
-        for link in space.file.links:
-            if (link.connector, link.ext_ref_code) == (row["connector_id"], row["ext_ref_code"]):
-                yield space.site_id, link.unit, row["hour_start_utc"]
+def _linked_hours(space: Space, connector_id: str, rows: pa.Table) -> Iterator[AffectedHour]:
+    units = units_by_code(space, connector_id)
+    pairs = rows.group_by(["ext_ref_code", "hour_start_utc"]).aggregate([]).to_pylist()
+    for row in pairs:
+        for unit in units.get(row["ext_ref_code"], ()):
+            yield space.site_id, unit, row["hour_start_utc"]

@@ -1,0 +1,221 @@
+"""Answers in any order, number and layout of files end in the same tickets."""
+
+import hashlib
+import json
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ksi_pipeline.core.ticket_revisions import current_revisions
+from ksi_pipeline.core.time import Window
+from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
+from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.store.raw import RawAnswer, keep_raw
+from ksi_pipeline.store.store import Change
+
+from .homes import make_workspace
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# The last hours of February and the first of March, by UTC and by the site's clock.
+START = datetime(2026, 2, 28, 21, tzinfo=UTC)
+SPACE = """\
+schema: 1
+site: {id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}
+units: [{id: "0001"}, {id: "0002"}]
+links:
+  - {connector: pos-main, ext_ref_code: "0001", unit: "0001"}
+  - {connector: pos-main, ext_ref_code: "0002", unit: "0002"}
+"""
+CONNECTORS = """\
+connectors:
+  - {id: pos-main, kind: hourly_api, url: "https://pos.example.com", token_env: T,
+      absent_means: zero, active: true}
+"""
+
+
+def a_home(folder: Path, connectors: str = CONNECTORS, space: str = SPACE) -> Workspace:
+    (folder / "spaces").mkdir(parents=True)
+    (folder / "spaces" / "shop.yaml").write_text(space)
+    (folder / "connectors.yaml").write_text(connectors)
+    return make_workspace(folder)
+
+
+def came(
+    workspace: Workspace,
+    rows: list[dict],
+    fetched: datetime,
+    window: Window,
+    connector: str = "pos-main",
+    codes: tuple[str, ...] = ("0001", "0002"),
+) -> None:
+    """Keep an answer; each has other bytes, as if something beside the tickets had changed."""
+    body = json.dumps(rows).encode() + b" " * (fetched - START).seconds
+    answer = RawAnswer(
+        connector_id=connector,
+        site_id="shop",
+        window=window,
+        codes=codes,
+        url="https://pos.example.com",
+        body=body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        fetched_at_utc=fetched,
+    )
+    assert keep_raw(workspace.store, answer, timedelta(hours=72))
+
+
+def sold(hour: int, num_tickets: int, code: str = "0001", **more: object) -> dict:
+    time = (START + hour * HOUR).isoformat()
+    return {"time": time, "ext_ref_code": code, "num_tickets": num_tickets, **more}
+
+
+def holds(workspace: Workspace) -> list[dict]:
+    rows = current_revisions(workspace.store.read("ticket_hours"))
+    return rows.drop(["fetched_at_utc", "raw_sha256", "row_number"]).to_pylist()
+
+
+def complete_hours(workspace: Workspace) -> set[tuple[str, datetime]]:
+    return {
+        (row["key"], row["from_utc"] + n * HOUR)
+        for row in workspace.store.read("coverage").to_pylist()
+        if row["status"] == "complete"
+        for n in range((row["to_utc"] - row["from_utc"]) // HOUR)
+    }
+
+
+def partitions(workspace: Workspace, dataset: str = "ticket_hours") -> list[str]:
+    return [row["partition"] for row in workspace.store.ledger.live_files(dataset)]
+
+
+@st.composite
+def polls(draw) -> list[tuple[list[dict], datetime, Window]]:
+    result = []
+    for number in range(draw(st.integers(2, 5))):
+        first, hours = draw(st.integers(0, 2)), draw(st.integers(2, 4))
+        asked = st.tuples(st.integers(first, first + hours - 1), st.sampled_from(["0001", "0002"]))
+        counts = draw(st.dictionaries(asked, st.integers(0, 2), max_size=5))
+        rows = [sold(hour, count, code) for (hour, code), count in counts.items()]
+        window = Window(START + first * HOUR, START + (first + hours) * HOUR)
+        result.append((rows, START + DAY + number * timedelta(seconds=1), window))
+    return result
+
+
+@given(polls(), st.data())
+@settings(max_examples=25, deadline=None)
+def test_in_whatever_order_and_number_answers_are_read_the_same_tickets_hold(answers, data):
+    with tempfile.TemporaryDirectory() as folder:
+        together, pieces = (a_home(Path(folder, name)) for name in ("together", "pieces"))
+        for answer in answers:
+            came(together, *answer)
+        parse_answers(together)
+        for answer in data.draw(st.permutations(answers)):
+            came(pieces, *answer)
+            if data.draw(st.booleans()):
+                parse_answers(pieces, rows_at_once=data.draw(st.sampled_from([1, 3, 100])))
+        parse_answers(pieces, rows_at_once=2)
+        assert holds(pieces) == holds(together)
+        assert complete_hours(pieces) == complete_hours(together)
+        assert reconcile(pieces).is_balanced
+        assert reconcile(pieces).rows_in == sum(len(rows) for rows, *_ in answers)
+        assert parse_answers(pieces).rows_in == 0
+        pieces.store.ledger.engine.dispose()
+        together.store.ledger.engine.dispose()
+
+
+WINDOW = Window(START, START + 6 * HOUR)
+
+
+def test_an_answer_that_turns_up_late_does_not_hide_a_later_one_that_was_no_news(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    for second, tickets in ((1, 25), (3, 25), (2, 27)):
+        came(workspace, [sold(0, tickets)], START + DAY + second * timedelta(seconds=1), WINDOW)
+        parse_answers(workspace)
+    assert [row["num_tickets"] for row in holds(workspace)] == [25]
+    assert reconcile(workspace).is_balanced
+
+
+def test_an_answer_over_the_end_of_a_month_lies_in_two_partitions(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    came(workspace, [sold(hour, 5) for hour in range(6)], START + DAY, WINDOW)
+    parse_answers(workspace)
+    assert partitions(workspace) == ["2026-02", "2026-03"]
+    assert sorted(partitions(workspace, "coverage")) == ["2026-02", "2026-03"]
+    assert len(complete_hours(workspace)) == 2 * 6
+
+
+def test_a_home_of_one_partition_is_parted_and_holds_what_it_held(tmp_path):
+    old, new = a_home(tmp_path / "old"), a_home(tmp_path / "new")
+    for workspace in (old, new):
+        came(workspace, [sold(hour, 5) for hour in range(6)], START + DAY, WINDOW)
+        parse_answers(workspace)
+    change = Change()
+    for dataset in ("ticket_hours", "coverage"):
+        rows = old.store.retire(change, dataset, prefix="answer:")
+        old.store.replace(change, dataset, rows, source="answer:pos-main/shop/1-2-3")
+    old.store.commit(change)
+    assert set(partitions(old)) == {"all"}
+    for workspace in (old, new):
+        came(workspace, [sold(1, 7), sold(4, 7)], START + 2 * DAY, WINDOW)
+        parse_answers(workspace)
+    assert holds(old) == holds(new)
+    assert complete_hours(old) == complete_hours(new)
+    assert set(partitions(old)) == {"2026-02", "2026-03"}
+
+
+def test_many_files_of_a_month_become_one_and_all_revisions_stay(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    window = Window(START, START + HOUR)
+    for number in range(34):
+        came(workspace, [sold(0, number)], START + DAY + number * timedelta(seconds=1), window)
+        parse_answers(workspace)
+    assert len(partitions(workspace)) < 5
+    rows = workspace.store.read("ticket_hours")
+    assert rows["num_tickets"].to_pylist() == list(range(34))
+    assert [row["num_tickets"] for row in holds(workspace)] == [33]
+
+
+TWO_TILLS = """\
+connectors:
+  - {id: pos-main, kind: hourly_api, url: "https://pos.example.com", token_env: T,
+      absent_means: zero, active: true, currency: EUR, tax_included: true}
+  - {id: pos-other, kind: hourly_api, url: "https://other.example.com", token_env: T,
+      absent_means: zero, active: true, currency: USD, tax_included: false}
+"""
+TWO_LINKS = SPACE.replace(
+    '{connector: pos-main, ext_ref_code: "0002"', '{connector: pos-other, ext_ref_code: "0001"'
+)
+
+
+def amounts(workspace: Workspace) -> dict:
+    names = ("num_tickets", "net_sales", "currency", "tax_included")
+    return {
+        (row["connector_id"], row["hour_start_utc"]): tuple(row[name] for name in names)
+        for row in holds(workspace)
+    }
+
+
+def test_amounts_without_a_currency_get_their_own_connectors(tmp_path):
+    workspace = a_home(tmp_path / "home", TWO_TILLS, TWO_LINKS)
+    rows = [sold(0, 1, net_sales=10), sold(1, 2, net_sales=20, currency="CLP"), sold(2, 3)]
+    for connector in ("pos-main", "pos-other"):
+        came(workspace, rows, START + DAY, WINDOW, connector, ("0001",))
+    parse_answers(workspace)
+    said = amounts(workspace)
+    assert said["pos-main", START] == (1, 10, "EUR", True)
+    assert said["pos-other", START] == (1, 10, "USD", False)
+    # what a row says holds, and a row without an amount has no currency
+    assert said["pos-other", START + HOUR] == (2, 20, "CLP", False)
+    assert said["pos-other", START + 2 * HOUR] == (3, None, None, None)
+
+
+def test_a_currency_set_later_reaches_the_answers_read_before(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    came(workspace, [sold(0, 1, net_sales=10)], START + DAY, WINDOW)
+    parse_answers(workspace)
+    assert amounts(workspace)["pos-main", START] == (1, 10, None, None)
+    path = workspace.home.connectors
+    path.write_text(path.read_text().replace("active: true", "active: true, currency: EUR"))
+    parse_answers(workspace)
+    assert amounts(workspace)["pos-main", START] == (1, 10, "EUR", None)
