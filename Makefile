@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-backfill clean
+.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-backfill: $(VENV)/.dev  ## thirty years of fifty stores over HTTP: rows a 
 
 bench-tickets-files: $(VENV)/.dev  ## how fast a ticket file is loaded, beside a bare copy by polars
 	$(BIN)/python benchmarks/tickets_files.py
+
+bench-ticket-hours: $(VENV)/.dev  ## how fast hourly answers are read, beside pydantic and a keyed table
+	$(BIN)/python benchmarks/ticket_hours.py
 
 clean:  ## remove what make and the demo made, but no data
 	rm -rf $(VENV) .bench demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -97,15 +97,18 @@ def feed_coverage(answer: ParsedAnswer, *, absent_means: AbsentMeans) -> pa.Tabl
 
     Returns:
         Schema COVERAGE: for each asked code spans of whole local hours, in order, merged where
-        neighbours say the same. observed_s is expected_s where complete, else 0.
+        neighbours say the same; then, for each code that was sent unasked, the hours that have a
+        row, which count once the code is linked. observed_s is expected_s where complete, else 0.
     """
     fetch, grid = answer.fetch, hour_grid(answer.fetch.window, answer.fetch.zone)
     over = int(np.searchsorted(grid.ends, to_us(fetch.fetched_at_utc), side="right"))
     sayings: list[_Saying] = [(_COMPLETE, None), ("silent", ABSENT_HOUR)]
-    silent = 1 if absent_means == "missing" else 0
-    numbers = {code: np.full(over, silent, dtype=np.int64) for code in fetch.asked_codes}
-    if silent:
-        _fill_sent(answer, grid, numbers)
+    unsaid = 1 if absent_means == "missing" else 0
+    numbers = {code: np.full(over, unsaid, dtype=np.int64) for code in fetch.asked_codes}
+    for code, places in _sent_places(answer, grid).items():
+        # of a code that was not asked for, an hour without a row says nothing
+        said = numbers.setdefault(code, np.full(over, _NOTHING, dtype=np.int64))
+        said[places[places < over]] = 0
     for (code, start), reason in answer.refused_hours.items():
         (place,) = grid.places_of(np.array([to_us(start)]))
         if code in numbers and 0 <= place < over:
@@ -114,20 +117,18 @@ def feed_coverage(answer: ParsedAnswer, *, absent_means: AbsentMeans) -> pa.Tabl
                 sayings.append(saying)
             numbers[code][place] = sayings.index(saying)
     spans = _Spans()
-    for code in fetch.asked_codes:
-        spans.add_runs(code, grid, numbers[code], sayings)
+    for code, said in numbers.items():
+        spans.add_runs(code, grid, said, sayings)
     return spans.table(fetch.connector_id, fetch.fetched_at_utc)
 
 
-def _fill_sent(answer: ParsedAnswer, grid: HourGrid, numbers: dict[str, Int64s]) -> None:
-    """Let the hours that have a row be complete."""
+def _sent_places(answer: ParsedAnswer, grid: HourGrid) -> dict[str, Int64s]:
+    """Give the places of the hours that have a good row, by code."""
     places = grid.places_of(_us(answer.rows["hour_start_utc"]))
     encoded = answer.rows["ext_ref_code"].combine_chunks().dictionary_encode()
     codes = encoded.indices.to_numpy()
-    for number, code in enumerate(encoded.dictionary.to_pylist()):
-        if code in numbers:
-            sent = places[codes == number]
-            numbers[code][sent[sent < len(numbers[code])]] = 0
+    texts = encoded.dictionary.to_pylist()
+    return {code: places[codes == number] for number, code in enumerate(texts)}
 
 
 def refused_coverage(

@@ -249,7 +249,7 @@ def _rejected(
             f"{fetch.label}: {unknown[str(code)]} of {row_count} rows carry "
             f"ext_ref_code {code!r}, which is linked to no unit. They are kept as "
             "unmatched and left out of unit metrics. Link the code to a unit in the space file "
-            "(links:, with its from date) and run those days again; the rows then count."
+            "(links:, with its from date); the rows then count with the next run."
         )
         result.append(RejectedRow("E_UNKNOWN_CODE", message, number, raw))
     yield from sorted(result, key=lambda row: row.row_number)

@@ -246,15 +246,23 @@ def _write_files(connection: Connection, change: Change, root: Path) -> None:
         )
 
 
+def _write_affected(connection: Connection, change: Change) -> None:
+    names = ("site_id", "unit_id", "hour_start_utc", "cause")
+    rows = [(*hour, change.cause) for hour in sorted(change.affected)]
+    if connection.dialect.name == "sqlite":
+        # a backfill touches millions; building a statement's parameters costs more than writing it
+        connection.exec_driver_sql(
+            f"insert into {AFFECTED_HOURS.name} ({', '.join(names)}) values (?, ?, ?, ?)", rows
+        )
+    else:
+        connection.execute(
+            insert(AFFECTED_HOURS), [dict(zip(names, row, strict=True)) for row in rows]
+        )
+
+
 def _write_ledger(connection: Connection, change: Change) -> None:
     if change.affected:
-        connection.execute(
-            insert(AFFECTED_HOURS),
-            [
-                {"site_id": s, "unit_id": u, "hour_start_utc": h, "cause": change.cause}
-                for s, u, h in sorted(change.affected)
-            ],
-        )
+        _write_affected(connection, change)
     upsert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     if change.quarantine:
         rows = [

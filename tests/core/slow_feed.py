@@ -106,10 +106,13 @@ def feed_coverage(answer: ParsedAnswer, *, absent_means: AbsentMeans) -> pa.Tabl
     sent = set(zip(codes.to_pylist(), starts.to_pylist(), strict=True))
     hours = whole_hours(fetch.window, fetch.zone)
     spans: list[_Span] = []
-    for code in fetch.asked_codes:
+    unasked = [c for c in dict.fromkeys(codes.to_pylist()) if c not in fetch.asked_codes]
+    for code in (*fetch.asked_codes, *unasked):
         for start, hour in hours.items():
             if hour.end_utc > fetch.fetched_at_utc:
                 break
+            if code in unasked and (code, start) not in sent:
+                continue
             status, reason = "complete", None
             if (code, start) in answer.refused_hours:
                 status, reason = "refused", answer.refused_hours[code, start]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -16,7 +16,7 @@ from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change
 
-from .homes import make_workspace
+from .homes import make_workspace, query, run
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # The last hours of February and the first of March, by UTC and by the site's clock.
@@ -219,3 +219,25 @@ def test_a_currency_set_later_reaches_the_answers_read_before(tmp_path):
     path.write_text(path.read_text().replace("active: true", "active: true, currency: EUR"))
     parse_answers(workspace)
     assert amounts(workspace)["pos-main", START] == (1, 10, "EUR", None)
+
+
+def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_another_request(tmp_path):
+    nobody_is_asked = CONNECTORS.replace("active: true", "active: false")
+    workspace = a_home(tmp_path / "home", nobody_is_asked)
+    rows = [sold(0, 5), sold(1, 6), sold(2, 4, "B-017"), sold(3, 7, "B-017"), sold(4, -1, "B-017")]
+    came(workspace, rows, START + DAY, WINDOW)
+    report = parse_answers(workspace)
+    assert (report.rows_in, report.rows_loaded, report.rows_quarantined) == (5, 4, 1)
+    assert report.rows_unmatched == 2
+    space = workspace.home.spaces / "shop.yaml"
+    linked = '  - {connector: pos-main, ext_ref_code: "B-017", unit: "0003", from: 2026-02-01}\n'
+    text = space.read_text().replace('{id: "0002"}]', '{id: "0002"}, {id: "0003"}]') + linked
+    space.write_text(text)
+    run(workspace, date(2026, 2, 28), date(2026, 3, 1))
+    assert query(
+        workspace.home.root,
+        "select hour_start_utc, ticket_count from fct_conversion_hourly "
+        "where unit_id = '0003' and ticket_count is not null order by 1",
+    ) == [((START + hour * HOUR).replace(tzinfo=None), n) for hour, n in ((2, 4), (3, 7))]
+    assert reconcile(workspace).is_balanced
+    assert reconcile(workspace).rows_in == 5

@@ -32,6 +32,7 @@ class FeedHistory:
 
     def __init__(self, store: Store, connector_id: str, space: Space) -> None:
         self._store, self._space = store, space
+        self.connector_id = connector_id
         self._feed = f"{connector_id}/{space.site_id}/"
         self._known: dict[tuple[str, str], list[pa.Table]] = {}
         self._added: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
