@@ -16,8 +16,8 @@ Contenders run interleaved, each in its own process, on the same rows of 50 stor
 * backfill: kept answers of `--years` years to a lake: gunzip, read, revisions, coverage, touched
   hours, Parquet, ledger, with the most memory that the process ever had.
 
-Figures are rows a second of the processor's time, which neighbours on the machine disturb less, and of
-the clock, each the median over rounds; ratios are of the former.
+Figures are rows a second of the processor's time, which neighbours on the machine disturb less, and
+of the clock, each the median over rounds; ratios are of the former.
 """
 
 from __future__ import annotations

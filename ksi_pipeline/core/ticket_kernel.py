@@ -384,11 +384,11 @@ def scan(padded, at, most):
         * int64 (most, COLUMNS): a row for each element, CODE and CATEGORY as numbers of texts;
         * how many elements there are, or -1 where the list cannot be followed;
         * (first, end) of each text of CODE, of CATEGORY, and of names outside the contract;
-        * how many of each, and the bits of the names that plain rows have.
+        * how many of each, and the bits of the fields and other names that plain rows have.
     """
     body, size = padded, len(padded) - PADDING
     out = np.empty((most, COLUMNS), dtype=np.int64)
-    row, texts = np.empty(_KNOWN, dtype=np.int64), np.empty((2, 2), dtype=np.int64)
+    texts = np.empty((2, 2), dtype=np.int64)
     # a plain row has 66 bytes or more, so there are no more texts than that
     room = size // 64 + 2
     width = 64
@@ -406,8 +406,11 @@ def scan(padded, at, most):
         at = _skip_space(body, at + 1)
         return out, (0 if at == size else -1), codes, categories, extras, (0, 0, 0), used
     while True:
-        end, seen = _BAD, np.int64(0)
-        if count < most and body[at] == _OPEN:
+        if count >= most:
+            count = -1
+            break
+        row, end, seen = out[count], _BAD, np.int64(0)
+        if body[at] == _OPEN:
             end, seen, extra_count = _plain_row(body, at, row, texts, extras, extra_count, guesses)
         is_plain = end != _BAD
         if is_plain:
@@ -419,14 +422,12 @@ def scan(padded, at, most):
                     body, texts[1, 0], texts[1, 1], slots[1], categories, category_count
                 )
                 category_count = max(category_count, row[CATEGORY] + 1)
-            for field in range(_KNOWN):
-                out[count, field] = row[field]
         else:
             end = _element_end(body, at)
-            if end == _BAD or count >= most:
+            if end == _BAD:
                 count = -1
                 break
-        out[count, START], out[count, END], out[count, IS_PLAIN] = at, end, is_plain
+        row[START], row[END], row[IS_PLAIN] = at, end, is_plain
         count += 1
         at = _skip_space(body, end)
         if body[at] == _CLOSE_LIST:

@@ -30,7 +30,8 @@ class PlainRows:
         instants: microseconds since the epoch.
         codes: numbers of `code_texts`.
         categories: numbers of `category_texts`; NULL where not sent.
-        amounts: by name of TICKET_HOURS; NULL where not sent, money in ten-thousandths.
+        amounts: by name of TICKET_HOURS, those that any row has; NULL where not sent, money in
+            ten-thousandths.
     """
 
     body: bytes
@@ -149,7 +150,7 @@ def _scanned(body: bytes) -> SentRows | None:
         return None
     bits = int(used) >> len(kernel.NAMES)
     extras = frozenset(name for number, name in enumerate(texts[2]) if bits >> number & 1)
-    return SentRows(_plain_rows(body, rows, is_plain, texts), others, extras, count)
+    return SentRows(_plain_rows(body, rows, is_plain, texts, int(used)), others, extras, count)
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -170,25 +171,31 @@ def _elements(body: bytes, rows: Int64s, places: Int64s) -> list[Element]:
 
 
 def _plain_rows(
-    body: bytes, rows: Int64s, is_plain: NDArray[np.bool_], texts: list[list[str]]
+    body: bytes, rows: Int64s, is_plain: NDArray[np.bool_], texts: list[list[str]], used: int
 ) -> PlainRows:
     from ksi_pipeline.core import ticket_kernel as kernel  # numba is slow to import
 
     numbers = np.flatnonzero(is_plain)
-    columns = np.ascontiguousarray((rows if len(numbers) == len(rows) else rows[numbers]).T)
-    names = ("num_tickets", "num_returns", "gross_sales", "returns_amount", "net_sales", "units")
-    fields = (kernel.TICKETS, kernel.RETURNS, kernel.GROSS, kernel.RETURNED, kernel.NET)
-    amounts = dict(zip(names, (columns[f] for f in (*fields, kernel.UNITS)), strict=True))
-    amounts |= {"currency": columns[kernel.CURRENCY], "tax_included": columns[kernel.TAX]}
+    kept = rows if len(numbers) == len(rows) else rows[numbers]
+    unsent = np.full(len(numbers), NULL, dtype=np.int64)
+
+    def column(field: int) -> Int64s:
+        is_sent = field >= len(kernel.NAMES) or used >> field & 1
+        return np.ascontiguousarray(kept[:, field]) if is_sent else unsent
+
     return PlainRows(
         body,
         numbers,
-        columns[kernel.START],
-        columns[kernel.END],
-        columns[kernel.TIME],
-        columns[kernel.CODE],
-        columns[kernel.CATEGORY],
-        amounts,
+        column(kernel.START),
+        column(kernel.END),
+        column(kernel.TIME),
+        column(kernel.CODE),
+        column(kernel.CATEGORY),
+        {
+            kernel.NAMES[field]: column(field)
+            for field in range(len(kernel.NAMES))
+            if field not in (kernel.TIME, kernel.CODE, kernel.CATEGORY) and used >> field & 1
+        },
         texts[0],
         texts[1],
     )

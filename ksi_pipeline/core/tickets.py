@@ -193,8 +193,11 @@ def _plain_table(plain: PlainRows, places: Int64s, grid: HourGrid, fetch: Fetch)
         if plain.category_texts
         else pa.nulls(size, pa.string()),
     }
-    for name, values in plain.amounts.items():
-        columns[name] = arrow_column(name, values, kinds[name])
+    for name in AMOUNT_COLUMNS:
+        if name in plain.amounts:
+            columns[name] = arrow_column(name, plain.amounts[name], kinds[name])
+        else:
+            columns.setdefault(name, pa.nulls(size, kinds[name]))
     return pa.Table.from_arrays([columns[n] for n in TICKET_HOURS.names], schema=TICKET_HOURS)
 
 
