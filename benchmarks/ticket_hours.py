@@ -8,7 +8,8 @@ Contenders run interleaved, each in its own process, on the same rows of 50 stor
 * read: JSON bytes of answers of a week to a validated table. `ksi` is parse_hourly_answer;
   `adapter` is pydantic's TypeAdapter(list[Row]).validate_json with strict types, and its columns as
   an Arrow table; `adapter-list` stops at the list of models; `model` is Row(**row) for each row of
-  json.loads. The peers see good rows only and judge neither hours nor repeated rows.
+  json.loads. The peers see good rows only and judge neither hours nor repeated rows. Of three
+  passes of a process the fastest counts.
 * upsert: 1 M restated hours into 10 M known ones. `ksi` is what reading does between the parsed
   answer and the commit: known rows read from Parquet, new revisions, Parquet written, ledger;
   `duckdb` is INSERT OR REPLACE into a table with PRIMARY KEY (connector_id, ext_ref_code,
@@ -42,6 +43,7 @@ from ksi_pipeline.core.time import Window
 
 STORES, WEEK = 50, timedelta(days=7)
 CODES = tuple(f"{number:04d}" for number in range(1, STORES + 1))
+PASSES = 3
 CLOCKS = ("cpu_s", "s")
 START = datetime(1996, 1, 1, tzinfo=UTC)
 HOURS = 7 * 24
@@ -194,10 +196,13 @@ def run_read(name: str, weeks: int) -> dict[str, float]:
     bodies = [body_of(week) for week in range(weeks)]
     wanted = sum((int(c) + week) % 90 for week in range(weeks) for c in CODES) * HOURS
     READERS[name](bodies[:1])  # imports and compiled code
-    took = Took()
-    found = READERS[name](bodies)
-    times = took.times()
-    assert found == wanted, (found, wanted)
+    passes = []
+    for _ in range(PASSES):
+        took = Took()
+        found = READERS[name](bodies)
+        passes.append(took.times())
+        assert found == wanted, (found, wanted)
+    times = min(passes, key=lambda times: times["cpu_s"])
     return {"rows": weeks * HOURS * STORES, **times}
 
 
