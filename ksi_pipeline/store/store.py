@@ -20,12 +20,12 @@ from sqlalchemy.exc import IntegrityError
 
 from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.store.affected import write_affected
 from ksi_pipeline.store.count_versions import CountedDay, write_counted
 from ksi_pipeline.store.files import WrittenFile, write_parquet
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Ledger, Row
 from ksi_pipeline.store.tables import (
-    AFFECTED_HOURS,
     CHUNKS,
     FETCHES,
     FILES,
@@ -246,23 +246,9 @@ def _write_files(connection: Connection, change: Change, root: Path) -> None:
         )
 
 
-def _write_affected(connection: Connection, change: Change) -> None:
-    names = ("site_id", "unit_id", "hour_start_utc", "cause")
-    rows = [(*hour, change.cause) for hour in sorted(change.affected)]
-    if connection.dialect.name == "sqlite":
-        # a backfill touches millions; building a statement's parameters costs more than writing it
-        connection.exec_driver_sql(
-            f"insert into {AFFECTED_HOURS.name} ({', '.join(names)}) values (?, ?, ?, ?)", rows
-        )
-    else:
-        connection.execute(
-            insert(AFFECTED_HOURS), [dict(zip(names, row, strict=True)) for row in rows]
-        )
-
-
 def _write_ledger(connection: Connection, change: Change) -> None:
     if change.affected:
-        _write_affected(connection, change)
+        write_affected(connection, change.affected, change.cause)
     upsert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     if change.quarantine:
         rows = [
