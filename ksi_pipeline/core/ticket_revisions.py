@@ -83,14 +83,14 @@ def new_revisions(answer: ParsedAnswer, known: pa.Table, *, absent_means: Absent
     )
     size = int(max(cells.max(initial=0), sent_cells.max(initial=0))) + 1
     is_held = _is_held(near, cells, size)
-    held, cells = near.filter(pa.array(is_held)), cells[is_held]
+    held, cells = _kept(near, is_held), cells[is_held]
     sent_counts = np.bincount(sent_cells, minlength=size)
     is_changed = sent_counts != np.bincount(cells, minlength=size)
     is_changed[sent_cells[~_is_known(answer.rows, sent_cells, held, cells)]] = True
-    added = answer.rows.filter(pa.array(is_changed[sent_cells]))
+    added = _kept(answer.rows, is_changed[sent_cells])
     if absent_means == "missing":
         return added
-    gone = held.filter(pa.array(sent_counts[cells] == 0))
+    gone = _kept(held, sent_counts[cells] == 0)
     return pa.concat_tables([added, _retracted(gone, answer)]) if gone.num_rows else added
 
 
@@ -99,13 +99,17 @@ def microseconds(column: pa.ChunkedArray) -> Int64s:
     return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
 
+def _kept(rows: pa.Table, is_kept: NDArray[np.bool_]) -> pa.Table:
+    return rows if is_kept.all() else rows.filter(pa.array(is_kept))
+
+
 def _of_window(known: pa.Table, answer: ParsedAnswer, grid: HourGrid) -> pa.Table:
     """Keep the rows of the answer's hours that were known when it came."""
     if not known.num_rows:
         return known
     is_near = grid.places_of(microseconds(known["hour_start_utc"])) >= 0
     is_near &= microseconds(known["fetched_at_utc"]) <= to_us(answer.fetch.fetched_at_utc)
-    near = known.filter(pa.array(is_near))
+    near = _kept(known, is_near)
     is_own = pc.equal(near["connector_id"], answer.fetch.connector_id)
     return near if pc.all(is_own).as_py() else near.filter(is_own)
 
@@ -158,10 +162,11 @@ def _is_known(
     places[places == len(keys)] = 0
     partners = order[places]
     is_same = np.asarray(keys[partners] == sent_keys)
-    others = held.take(pa.array(partners))
+    indices = pa.array(partners)
     for name in _CONTENT:
-        if name != "category":
-            is_same &= _is_equal(sent[name], others[name])
+        is_said = sent[name].null_count < len(sent) or held[name].null_count < len(held)
+        if name != "category" and is_said:
+            is_same &= _is_equal(sent[name], held[name].take(indices))
     return is_same
 
 
