@@ -1,7 +1,7 @@
 """The schema `lake` of the build database: exactly what the ledger says counts, nothing globbed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import func, select
 
 from ksi_pipeline.core.errors import ConfigError, TransientError
-from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS, LEDGER_VIEWS
+from ksi_pipeline.core.schemas import AFFECTED_HOURS, DATASETS
 from ksi_pipeline.core.schemas import QUARANTINE as QUARANTINE_SCHEMA
 from ksi_pipeline.store.count_versions import recipes_table, versions_table
 from ksi_pipeline.store.store import Store
@@ -18,6 +18,7 @@ from ksi_pipeline.store.tables import AFFECTED_HOURS as AFFECTED_TABLE
 from ksi_pipeline.store.tables import QUARANTINE
 
 _LOCK_TRIES = 60
+_PIECE = 100_000
 
 # A tracklet that goes on into the next chunk has a row in both; the later one says all.
 _LATEST_TRACKLET = (
@@ -99,8 +100,10 @@ def register_lake(store: Store, *, up_to_seq: int, all_hours: bool, memory_limit
         _ledger_table(connection, "quarantine", _quarantine(store))
         _ledger_table(connection, "count_versions", versions_table(store.ledger))
         _ledger_table(connection, "count_recipes", recipes_table(store.ledger))
-        affected = _every_hour(store) if all_hours else _pending_hours(store, up_to_seq)
-        _ledger_table(connection, "affected_hours", affected)
+        if all_hours:
+            _every_hour(connection, store)
+        else:
+            _pending_hours(connection, store, up_to_seq)
         count = connection.execute(
             "select count(*) from (select distinct site_id, unit_id, hour_start_utc "
             "from lake.affected_hours)"
@@ -145,43 +148,52 @@ def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         connection.execute(f"drop {'view' if kind[0] == 'VIEW' else 'table'} lake.{name}")
 
 
-def _pending_hours(store: Store, up_to_seq: int) -> pa.Table:
-    rows = store.ledger.rows(
-        select(AFFECTED_TABLE)
+def _pending_hours(connection: duckdb.DuckDBPyConnection, store: Store, up_to_seq: int) -> None:
+    """Copy the hours that no build has consumed, piece by piece: there may be millions."""
+    _empty_table(connection, "affected_hours", AFFECTED_HOURS)
+    query = (
+        select(*(AFFECTED_TABLE.c[name] for name in AFFECTED_HOURS.names))
         .where(AFFECTED_TABLE.c.build_id.is_(None), AFFECTED_TABLE.c.seq <= up_to_seq)
         .order_by(AFFECTED_TABLE.c.seq)
     )
-    return _instants([{n: row[n] for n in AFFECTED_HOURS.names} for row in rows], AFFECTED_HOURS)
+    with store.ledger.engine.connect() as ledger:
+        for rows in ledger.execution_options(yield_per=_PIECE).execute(query).partitions():
+            piece = _table(zip(*rows, strict=True), AFFECTED_HOURS)
+            connection.register("piece", piece)
+            connection.execute("insert into lake.affected_hours select * from piece")
+            connection.unregister("piece")
 
 
-def _every_hour(store: Store) -> pa.Table:
-    hours = store.read("site_hours", columns=["site_id", "hour_start_utc"]).to_pylist()
-    units = store.read("space_unit", columns=["site_id", "unit_id"]).to_pylist()
-    by_site: dict[str, list[str]] = {}
-    for unit in units:
-        by_site.setdefault(unit["site_id"], ["_common"]).append(unit["unit_id"])
-    rows = [
-        {**hour, "unit_id": unit_id, "cause": "full_refresh", "seq": 0}
-        for hour in hours
-        for unit_id in by_site.get(hour["site_id"], ["_common"])
-    ]
-    return pa.Table.from_pylist(rows, schema=AFFECTED_HOURS)
+def _every_hour(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Let every hour of the calendar of each unit, the common area among them, be affected."""
+    _empty_table(connection, "affected_hours", AFFECTED_HOURS)
+    hours = store.read("site_hours", columns=["site_id", "hour_start_utc"])
+    connection.register("hours", hours)
+    connection.register("units", store.read("space_unit", columns=["site_id", "unit_id"]))
+    connection.execute(
+        "insert into lake.affected_hours by name "
+        "select site_id, unit_id, hour_start_utc, 'full_refresh' as cause, 0 as seq "
+        "from hours join (select distinct site_id, unit_id from units union "
+        "select distinct site_id, '_common' from hours) using (site_id)"
+    )
+    for name in ("hours", "units"):
+        connection.unregister(name)
 
 
 def _quarantine(store: Store) -> pa.Table:
     rows = store.ledger.rows(select(QUARANTINE).order_by(QUARANTINE.c.quarantine_id))
-    names = LEDGER_VIEWS["quarantine"].names
-    return _instants([{name: row[name] for name in names} for row in rows], QUARANTINE_SCHEMA)
+    return _table(
+        ([row[name] for row in rows] for name in QUARANTINE_SCHEMA.names), QUARANTINE_SCHEMA
+    )
 
 
-def _instants(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+def _table(columns: Iterable[Sequence[object]], schema: pa.Schema) -> pa.Table:
     """Build a table whose instants are given in microseconds since the epoch."""
-    columns = []
-    for column in schema:
-        values = [row[column.name] for row in rows]
+    arrays = []
+    for column, values in zip(schema, columns, strict=True):
         kind = pa.int64() if pa.types.is_timestamp(column.type) else column.type
-        columns.append(pa.array(values, kind).cast(column.type))
-    return pa.Table.from_arrays(columns, schema=schema)
+        arrays.append(pa.array(values, kind).cast(column.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _quoted(path: Path) -> str:

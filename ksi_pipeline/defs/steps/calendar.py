@@ -16,6 +16,7 @@ from ksi_pipeline.defs.steps.touched import changed_rows, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.calendar import site_calendar
 from ksi_pipeline.space.load import Space
+from ksi_pipeline.store.bounds import ticket_bounds
 from ksi_pipeline.store.store import Change
 
 
@@ -57,20 +58,18 @@ def _coverage_of(space: Space, coverage: pa.Table) -> list[Window]:
 
 
 def _counted_hours(workspace: Workspace, space: Space) -> list[datetime]:
-    """Give the hours in which something was counted, closed ones included: none may be lost."""
+    """Give the first and the last hour in which something was counted, closed ones included.
+
+    None of them may be lost.
+    """
     codes = {(link.connector, link.ext_ref_code) for link in space.file.links}
-    columns = ["connector_id", "ext_ref_code", "num_tickets", "hour_start_utc"]
-    tickets = workspace.store.read("ticket_hours", columns=columns).to_pylist()
-    hours = {
-        row["hour_start_utc"]
-        for row in tickets
-        if row["num_tickets"] and (row["connector_id"], row["ext_ref_code"]) in codes
-    }
+    hours = list(ticket_bounds(workspace.store, codes) or ())
     for dataset in ("visits", "line_crossings", "zone_occupancy"):
         events = workspace.store.read(
             dataset, source=f"events:{space.site_id}", columns=["hour_start_utc"]
         )
-        hours |= set(pc.unique(events["hour_start_utc"]).to_pylist())
+        if events.num_rows:
+            hours += pc.min_max(events["hour_start_utc"]).as_py().values()
     return sorted(hours)
 
 
