@@ -232,6 +232,24 @@ SPACE_TABLES: dict[str, pa.Schema] = {
     "space_staff": SPACE_STAFF,
 }
 
+# One row per site, month, measure (sales, traffic), peer group and tenant that is compared in it.
+BENCHMARK_SUPPRESSION = _schema(
+    site_id=_STR,
+    # first day of the month of business dates
+    month_start=pa.date32(),
+    measure=_STR,
+    peer_group=_STR,
+    unit_id=_STR,
+    tenant_id=_STR,
+    operator_id=_STR,
+    # whether the tenant is one of those that the published total adds up
+    is_in_cohort=_BOOL,
+    is_suppressed=_BOOL,
+    reason_=_STR,
+    min_operators=_INT,
+    rule_version=_INT,
+)
+
 DATASETS: dict[str, pa.Schema] = {
     "tracklet_points": TRACKLET_POINTS,
     "tracklets": TRACKLETS,
@@ -247,8 +265,24 @@ DATASETS: dict[str, pa.Schema] = {
     "ticket_lines": TICKET_LINES,
     "site_hours": SITE_HOURS,
     "site_open_spans": SITE_OPEN_SPANS,
+    "benchmark_suppression": BENCHMARK_SUPPRESSION,
     **SPACE_TABLES,
 }
+
+# What core.benchmarks reads of a tenant's month; amounts are null where they are not known whole.
+TENANT_MONTHS = _schema(
+    site_id=_STR,
+    month_start=pa.date32(),
+    unit_id=_STR,
+    tenant_id=_STR,
+    operator_id=_STR,
+    category_=_STR,
+    currency_=_STR,
+    tax_included_=_BOOL,
+    net_sales_=MONEY,
+    net_entry_count_=_INT,
+    ticket_count_=_INT,
+)
 
 # Files that a command writes when asked; never part of the lake.
 ON_REQUEST: dict[str, pa.Schema] = {"boxes": BOXES}
