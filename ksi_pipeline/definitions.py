@@ -5,6 +5,8 @@ import shutil
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from ksi_pipeline.core.benchmarks import BenchmarkRules
+from ksi_pipeline.core.disclosure import Protection
 from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.core.time import HOUR
 from ksi_pipeline.defs.automation import (
@@ -14,8 +16,9 @@ from ksi_pipeline.defs.automation import (
     main_job,
     tickets_job,
 )
+from ksi_pipeline.defs.benchmarks import suppression
 from ksi_pipeline.defs.checks import CHECKS
-from ksi_pipeline.defs.dbt import dbt_marts
+from ksi_pipeline.defs.dbt import dbt_marts, dbt_marts_after_python
 from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
 from ksi_pipeline.defs.space import space_model
@@ -48,6 +51,14 @@ def make_workspace(settings: Settings, progress: Progress = no_progress) -> Work
             settings.video_workers,
             settings.weights,
             settings.crop,
+        ),
+        benchmarks=BenchmarkRules(
+            Protection(
+                settings.benchmark_min_operators,
+                settings.benchmark_max_share,
+                settings.benchmark_min_rest,
+            ),
+            settings.benchmark_memory_months,
         ),
         final_after=settings.final_after_h * HOUR,
         memory_limit=settings.duckdb_memory_limit,
@@ -88,6 +99,8 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             zone_events,
             calendar,
             dbt_marts(workspace.dbt_project_dir),
+            suppression,
+            dbt_marts_after_python(workspace.dbt_project_dir),
             published(workspace.dbt_project_dir),
         ],
         asset_checks=CHECKS,

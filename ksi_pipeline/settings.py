@@ -60,6 +60,21 @@ class Settings(BaseSettings):
     final_after_h: float = Field(
         default=72.0, ge=0, description="Hours after which tickets of an hour no longer change."
     )
+    benchmark_min_operators: int = Field(
+        default=5, ge=3, description="Operators beside the reader that a total of tenants needs."
+    )
+    benchmark_max_share: float = Field(
+        default=0.75, gt=0, le=1, description="Share of a total that one operator may have."
+    )
+    benchmark_min_rest: float = Field(
+        default=0.10,
+        ge=0,
+        le=1,
+        description="Rest of a total without its two largest operators, as a share of the largest.",
+    )
+    benchmark_memory_months: int = Field(
+        default=12, ge=1, description="Months whose totals a reader is taken to compare."
+    )
     duckdb_memory_limit: str = Field(
         default="4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit in a build."
     )

@@ -65,3 +65,13 @@
 {% macro days_between(from_utc, to_utc) -%}
     {{ dbt.datediff(from_utc, to_utc, 'day') }}
 {%- endmacro %}
+
+{#- First day of the month of a date. -#}
+{% macro month_of(date) -%}
+    cast({{ dbt.date_trunc('month', date) }} as date)
+{%- endmacro %}
+
+{#- Firsts of a month between two dates. -#}
+{% macro months_between(from_date, to_date) -%}
+    {{ dbt.datediff(from_date, to_date, 'month') }}
+{%- endmacro %}

@@ -17,11 +17,15 @@ from packaging.version import Version
 
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
+from ksi_pipeline.defs.steps.benchmarks import is_shown, mark_shown
 from ksi_pipeline.defs.steps.build import (
+    AFTER_PYTHON,
     dbt_arguments,
     dbt_environment,
     dbt_executable,
+    is_second_due,
     mark_built,
+    mark_first_built,
     mart_row_counts,
     plan_build,
     prepare_manifest,
@@ -30,6 +34,8 @@ from ksi_pipeline.defs.workspace import Workspace
 
 FULL_REFRESH = "ksi/full_refresh"
 WRITER_POOL = "duckdb_writer"
+
+_LAYERS = ("stg", "int", "dim", "fct")
 
 # Sources that are columns of another asset's work rather than assets of their own.
 _SOURCE_ASSETS = {
@@ -72,20 +78,17 @@ class _Dbt(DbtCliResource):
 
 
 def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
-    """Make the assets of the dbt project.
+    """Make the assets of the dbt project, but for what reads the work of Python steps on them.
 
     One dbt process builds what the affected hours ask for. When no hour was touched since the
     last build, dbt is not started and nothing is materialised.
     """
-    manifest = prepare_manifest(project_dir)
-    translator = _Translator(
-        settings=DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
-    )
 
     @dbt_assets(
-        manifest=manifest,
+        manifest=prepare_manifest(project_dir),
         name="dbt_marts",
-        dagster_dbt_translator=translator,
+        exclude=f"{AFTER_PYTHON}+",
+        dagster_dbt_translator=_translator(),
         pool=WRITER_POOL,
     )
     def marts(
@@ -98,17 +101,43 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
             context.log.info("No hour was touched since the last build; dbt was not started.")
             return
         context.log.info("Building %d affected unit-hours.", plan.unit_hours)
-        dbt = _Dbt(
-            project_dir=str(project_dir),
-            profiles_dir=str(project_dir),
-            dbt_executable=dbt_executable(),
-        )
         arguments = dbt_arguments(workspace, full_refresh=full_refresh)
-        workspace.progress("dbt build", 0.0)
-        with dbt_environment(workspace):
-            target = workspace.home.build_db.parent / "dbt_target"
-            events = list(dbt.cli(arguments, context=context, target_path=target).stream())
-        mark_built(workspace, plan)
+        events = _build(project_dir, context, workspace, arguments)
+        mark_first_built(workspace, plan)
+        yield from _with_row_counts(events, mart_row_counts(workspace))
+
+    return marts
+
+
+def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
+    """Make the assets of the models that read what Python steps made of the first ones.
+
+    They are built whole, and only when what they read has changed.
+    """
+
+    @dbt_assets(
+        manifest=prepare_manifest(project_dir),
+        name="dbt_marts_after_python",
+        select=AFTER_PYTHON,
+        dagster_dbt_translator=_translator(),
+        pool=WRITER_POOL,
+    )
+    def marts(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[Any]:
+        if not is_second_due(workspace):
+            context.log.info("Nothing was built since; dbt was not started.")
+            return
+        if is_shown(workspace):
+            context.log.info("No tenant's month changed; dbt was not started.")
+            # what publishes waits for these assets, which are as they should be
+            keys = sorted(context.selected_asset_keys, key=_layer)
+            events = [dg.MaterializeResult(asset_key=key) for key in keys]
+        else:
+            arguments = dbt_arguments(workspace, full_refresh=False)
+            events = _build(project_dir, context, workspace, arguments)
+        mark_shown(workspace)
+        mark_built(workspace)
         yield from _with_row_counts(events, mart_row_counts(workspace))
 
     return marts
@@ -122,6 +151,32 @@ def mart_names(project_dir: Path) -> list[str]:
         for node in nodes
         if node["resource_type"] == "model" and node["fqn"][1] == "marts"
     )
+
+
+def _layer(key: dg.AssetKey) -> tuple[int, str]:
+    """Order assets as Dagster wants them: no model before those that it reads."""
+    name = key.path[-1]
+    return _LAYERS.index(name.partition("_")[0]), name
+
+
+def _translator() -> _Translator:
+    return _Translator(
+        settings=DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+    )
+
+
+def _build(
+    project_dir: Path, context: dg.AssetExecutionContext, workspace: Workspace, arguments: list[str]
+) -> list[Any]:
+    dbt = _Dbt(
+        project_dir=str(project_dir),
+        profiles_dir=str(project_dir),
+        dbt_executable=dbt_executable(),
+    )
+    workspace.progress("dbt build", 0.0)
+    with dbt_environment(workspace):
+        target = workspace.home.build_db.parent / "dbt_target"
+        return list(dbt.cli(arguments, context=context, target_path=target).stream())
 
 
 def _with_row_counts(events: list[Any], counts: Mapping[str, int]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ksi_pipeline.core.benchmarks import BenchmarkRules
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.progress import Progress, no_progress
 from ksi_pipeline.space.load import Space, check_together, load_space
@@ -46,6 +47,7 @@ class Workspace:
 
     Attributes:
         secrets: gives the value of a secret by its name, or None; the only way to a token.
+        benchmarks: what may be shown of tenants to other tenants.
         final_after: how long after its end an hour of tickets can still change.
         progress: told what is being done and which share of it, between 0 and 1.
     """
@@ -54,6 +56,7 @@ class Workspace:
     dbt_project_dir: Path
     secrets: Callable[[str], str | None]
     video: VideoSettings = field(default_factory=VideoSettings)
+    benchmarks: BenchmarkRules = field(default_factory=BenchmarkRules)
     clock: Callable[[], datetime] = now_utc
     final_after: timedelta = timedelta(hours=72)
     memory_limit: str = "4GB"

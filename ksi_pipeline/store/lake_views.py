@@ -111,6 +111,18 @@ def register_lake(store: Store, *, up_to_seq: int, all_hours: bool, memory_limit
     return int(count[0]) if count else 0
 
 
+def register_dataset(store: Store, dataset: str, *, memory_limit: str) -> None:
+    """Point the view of one dataset at the files that count now, within a build."""
+    paths = [store.absolute(row) for row in store.ledger.live_files(dataset)]
+    with open_duckdb(store.home.build_db, memory_limit) as connection:
+        _point(connection, dataset, DATASETS[dataset], paths)
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether the database has this table or view."""
+    return _kind_of(connection, schema, name) is not None
+
+
 def _point(
     connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, paths: list[Path]
 ) -> None:
@@ -139,13 +151,18 @@ def _empty_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Sc
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    kind = _kind_of(connection, "lake", name)
+    if kind:
+        connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} lake.{name}")
+
+
+def _kind_of(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> str | None:
     kind = connection.execute(
         "select table_type from information_schema.tables "
-        "where table_schema = 'lake' and table_name = ?",
-        [name],
+        "where table_schema = ? and table_name = ?",
+        [schema, name],
     ).fetchone()
-    if kind:
-        connection.execute(f"drop {'view' if kind[0] == 'VIEW' else 'table'} lake.{name}")
+    return str(kind[0]) if kind else None
 
 
 def _pending_hours(connection: duckdb.DuckDBPyConnection, store: Store, up_to_seq: int) -> None:

@@ -58,6 +58,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "fct_queue_hourly",
         "fct_sales_daily",
         "fct_sales_hourly",
+        "fct_tenant_benchmark_monthly",
         "fct_traffic_hourly",
         "fct_zone_hourly",
     }

@@ -22,6 +22,12 @@ from ksi_pipeline.store.snapshot import Snapshot, publish
 from ksi_pipeline.store.store import Change
 
 _BUILT, _PUBLISHED = "marts built up to", "marts published up to"
+# what the models before the Python steps hold
+_FIRST = "models before Python built up to"
+
+# Models that read what Python made of other models; dbt builds them in a second selection. With a
+# plus behind it, their tests too.
+AFTER_PYTHON = "tag:after_python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,23 @@ def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     return BuildPlan(seq, count)
 
 
-def mark_built(workspace: Workspace, plan: BuildPlan) -> None:
-    """Note that the build database holds the marts up to the plan's sequence."""
-    # A full refresh may repeat a sequence; forgetting the publication makes it publish again.
-    workspace.store.commit(Change(steps={_BUILT: str(plan.up_to_seq)}, dropped_steps=[_PUBLISHED]))
+def mark_first_built(workspace: Workspace, plan: BuildPlan) -> None:
+    """Note that the build database holds the models of the first selection up to the plan."""
+    # A full refresh may repeat a sequence; forgetting the rest builds and publishes it again.
+    change = Change(steps={_FIRST: str(plan.up_to_seq)}, dropped_steps=[_BUILT, _PUBLISHED])
+    workspace.store.commit(change)
+
+
+def is_second_due(workspace: Workspace) -> bool:
+    """Whether models of the first selection were built for which the second was not."""
+    ledger = workspace.store.ledger
+    first = ledger.inputs_of(_FIRST)
+    return first is not None and first != ledger.inputs_of(_BUILT)
+
+
+def mark_built(workspace: Workspace) -> None:
+    """Note that the build database holds all marts up to what the first selection was built for."""
+    workspace.store.commit(Change(steps={_BUILT: str(workspace.store.ledger.inputs_of(_FIRST))}))
 
 
 def publish_marts(workspace: Workspace) -> Snapshot | None:
@@ -80,7 +99,7 @@ def mart_row_counts(workspace: Workspace) -> dict[str, int]:
 
 
 def dbt_arguments(workspace: Workspace, *, full_refresh: bool) -> list[str]:
-    """Give the words after `dbt` that build and test the marts."""
+    """Give the words after `dbt` that build and test models, whichever are selected."""
     told = {
         "final_after_s": int(workspace.final_after.total_seconds()),
         "final_after_by_connector": final_after_by_connector(workspace),

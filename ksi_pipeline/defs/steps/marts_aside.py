@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
+from ksi_pipeline.defs.steps.benchmarks import update_benchmark_suppression
 from ksi_pipeline.defs.steps.build import (
+    AFTER_PYTHON,
     dbt_arguments,
     dbt_environment,
     dbt_executable,
@@ -82,7 +84,9 @@ def build_marts_aside(workspace: Workspace, space_version: str, out: Path) -> Ma
         build_calendars(aside)
         register_lake(aside.store, up_to_seq=0, all_hours=True, memory_limit=aside.memory_limit)
         aside.progress("dbt build", 0.5)
-        _build(aside)
+        _build(aside, "--exclude", f"{AFTER_PYTHON}+")
+        update_benchmark_suppression(aside)
+        _build(aside, "--select", AFTER_PYTHON)
         rows = write_marts_database(aside.home.build_db, out, aside.memory_limit)
     return MartsAside(chosen.site_id, chosen.version, counted, rows)
 
@@ -123,13 +127,14 @@ def _aside(workspace: Workspace, chosen: Space) -> Iterator[Workspace]:
         yield replace(workspace, store=store)
 
 
-def _build(aside: Workspace) -> None:
+def _build(aside: Workspace, *selection: str) -> None:
     prepare_manifest(aside.dbt_project_dir)
     work = aside.home.build_db.parent
+    arguments = dbt_arguments(aside, full_refresh=True)
     folders = ("--target-path", str(work / "dbt_target"), "--log-path", str(work / "dbt_logs"))
     with dbt_environment(aside):
         done = subprocess.run(
-            [dbt_executable(), "--quiet", *dbt_arguments(aside, full_refresh=True), *folders],
+            [dbt_executable(), "--quiet", *arguments, *selection, *folders],
             cwd=aside.dbt_project_dir,
             capture_output=True,
             text=True,

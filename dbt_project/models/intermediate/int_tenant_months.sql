@@ -1,0 +1,223 @@
+-- Grain: one row per site, unit, tenant and month that is over and in which it rented the unit.
+-- Amounts are null where too little of the month is known for a comparison with others. Operator
+-- and category are those of the tenant's last day in the month. A table: benchmark_suppression
+-- reads it, and what was decided has to be about the figures that are shown.
+
+{{ config(materialized='table') }}
+
+{% set lacking = "('feed_has_no_amount', 'currencies_differ', 'tax_basis_differs')" %}
+
+with
+
+tenant_days as (
+
+    select
+        site_id,
+        unit_id,
+        tenant_id,
+        business_date,
+        month_start,
+        gla_m2,
+        first_value(operator_id) over (
+            partition by site_id, unit_id, tenant_id, month_start order by business_date desc
+        ) as operator_id,
+        first_value(category) over (
+            partition by site_id, unit_id, tenant_id, month_start order by business_date desc
+        ) as category
+
+    from {{ ref('int_tenant_days') }}
+
+),
+
+months as (
+
+    select * from {{ ref('int_benchmark_months') }}
+
+),
+
+sales as (
+
+    select * from {{ ref('fct_sales_daily') }}
+
+),
+
+conversion as (
+
+    select * from {{ ref('fct_conversion_daily') }}
+
+),
+
+joined as (
+
+    select
+        tenant_days.site_id,
+        tenant_days.unit_id,
+        tenant_days.tenant_id,
+        tenant_days.operator_id,
+        tenant_days.category,
+        tenant_days.month_start,
+        tenant_days.gla_m2,
+        sales.net_sales,
+        sales.currency,
+        sales.tax_included,
+        sales.as_of_utc,
+        conversion.net_sales as matched_net_sales,
+        conversion.net_entry_count,
+        conversion.ticket_count,
+        conversion.matched_hours,
+        conversion.open_hours,
+        sales.is_provisional or conversion.is_provisional as is_provisional,
+        case when sales.reason = 'closed' then 0 else 1 end as is_open_day,
+        -- a day on which no ticket was written has no amount, and lacks none
+        case
+            when sales.net_sales is not null or sales.amount_reason = 'no_tickets'
+                then sales.completeness
+        end as sales_completeness,
+        case
+            when sales.amount_reason <> 'no_tickets' then sales.amount_reason
+        end as sales_reason,
+        conversion.reason as traffic_reason,
+        case when sales.amount_reason in {{ lacking }} then sales.amount_reason end
+            as lacking_reason
+
+    from tenant_days
+    left join sales
+        on
+            tenant_days.site_id = sales.site_id
+            and tenant_days.unit_id = sales.unit_id
+            and tenant_days.business_date = sales.business_date
+    left join conversion
+        on
+            tenant_days.site_id = conversion.site_id
+            and tenant_days.unit_id = conversion.unit_id
+            and tenant_days.business_date = conversion.business_date
+
+),
+
+summed as (
+
+    select
+        joined.site_id,
+        joined.unit_id,
+        joined.tenant_id,
+        joined.operator_id,
+        joined.category,
+        joined.month_start,
+        months.day_count,
+        count(*) as tenant_day_count,
+        sum(joined.gla_m2) as area_days,
+        count(joined.gla_m2) as area_day_count,
+        sum(joined.net_sales) as net_sales,
+        sum(joined.matched_net_sales) as matched_net_sales,
+        sum(joined.net_entry_count) as net_entry_count,
+        sum(joined.ticket_count) as ticket_count,
+        min(joined.currency) as currency,
+        count(distinct joined.currency) as currency_count,
+        max(case when joined.tax_included then 1 else 0 end) as is_taxed,
+        max(case when not joined.tax_included then 1 else 0 end) as is_untaxed,
+        sum(coalesce(joined.sales_completeness, 0) * joined.is_open_day) as known_days,
+        sum(joined.is_open_day) as open_days,
+        sum(joined.matched_hours) as matched_hours,
+        sum(joined.open_hours) as open_hours,
+        min(joined.lacking_reason) as lacking_reason,
+        min(joined.sales_reason) as sales_reason,
+        min(case when joined.traffic_reason <> 'closed' then joined.traffic_reason end)
+            as traffic_reason,
+        max(case when joined.is_provisional then 1 else 0 end) as is_provisional,
+        max(joined.as_of_utc) as as_of_utc
+
+    from joined
+    inner join months
+        on
+            joined.site_id = months.site_id
+            and joined.month_start = months.month_start
+    where months.is_over
+    group by
+        joined.site_id,
+        joined.unit_id,
+        joined.tenant_id,
+        joined.operator_id,
+        joined.category,
+        joined.month_start,
+        months.day_count
+
+),
+
+divided as (
+
+    select
+        *,
+        {{ share('known_days', 'open_days') }} as sales_completeness,
+        {{ share('matched_hours', 'open_hours') }} as traffic_completeness,
+        case
+            when area_day_count = tenant_day_count
+                then {{ ratio('area_days', 'day_count') }}
+        end as gla_m2
+
+    from summed
+
+),
+
+reasoned as (
+
+    select
+        *,
+        case
+            when coalesce(gla_m2, 0) <= 0 then 'area_unknown'
+            when lacking_reason is not null then lacking_reason
+            when currency_count > 1 then 'currencies_differ'
+            when is_taxed = 1 and is_untaxed = 1 then 'tax_basis_differs'
+            when open_days = 0 then 'closed'
+            when sales_completeness < {{ var('benchmark_completeness') }}
+                then coalesce(sales_reason, 'feed_silent')
+            when net_sales is null then 'no_tickets'
+        end as no_sales_reason,
+        case
+            when coalesce(gla_m2, 0) <= 0 then 'area_unknown'
+            when coalesce(open_hours, 0) = 0 then 'closed'
+            when traffic_completeness < {{ var('benchmark_completeness') }}
+                then coalesce(traffic_reason, 'camera_silent')
+        end as no_traffic_reason
+
+    from divided
+
+),
+
+final as (
+
+    select
+        site_id || '/' || unit_id as unit_key,
+        site_id,
+        unit_id,
+        tenant_id,
+        operator_id,
+        category,
+        month_start,
+        gla_m2,
+        case when no_sales_reason is null then {{ as_money('net_sales') }} end as net_sales,
+        case when no_sales_reason is null then currency end as currency,
+        case
+            when no_sales_reason is not null then null
+            when is_taxed = 1 then true
+            when is_untaxed = 1 then false
+        end as tax_included,
+        case when no_traffic_reason is null then {{ as_bigint('net_entry_count') }} end
+            as net_entry_count,
+        case when no_traffic_reason is null then {{ as_bigint('ticket_count') }} end
+            as ticket_count,
+        case
+            when no_sales_reason is null and no_traffic_reason is null
+                then {{ as_money('matched_net_sales') }}
+        end as matched_net_sales,
+        sales_completeness,
+        traffic_completeness,
+        no_sales_reason,
+        no_traffic_reason,
+        is_provisional = 1 as is_provisional,
+        as_of_utc
+
+    from reasoned
+
+)
+
+select * from final
