@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
-from ksi_pipeline.defs.steps.benchmarks import is_shown, mark_shown
+from ksi_pipeline.defs.steps.benchmarks import MART, is_shown, mark_shown, show_nothing
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
@@ -128,7 +128,7 @@ def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
         if not is_second_due(workspace):
             context.log.info("Nothing was built since; dbt was not started.")
             return
-        if is_shown(workspace):
+        if is_shown(workspace) or show_nothing(workspace, _columns_of(project_dir, MART)):
             context.log.info("No tenant's month changed; dbt was not started.")
             # what publishes waits for these assets, which are as they should be
             keys = sorted(context.selected_asset_keys, key=_layer)
@@ -151,6 +151,13 @@ def mart_names(project_dir: Path) -> list[str]:
         for node in nodes
         if node["resource_type"] == "model" and node["fqn"][1] == "marts"
     )
+
+
+def _columns_of(project_dir: Path, mart: str) -> dict[str, str]:
+    """Give the columns of a mart's contract with their types."""
+    nodes = json.loads(prepare_manifest(project_dir).read_text())["nodes"].values()
+    (node,) = (n for n in nodes if n["name"] == mart and n["resource_type"] == "model")
+    return {name: column["data_type"] for name, column in node["columns"].items()}
 
 
 def _layer(key: dg.AssetKey) -> tuple[int, str]:

@@ -1,5 +1,7 @@
 """What may be shown of tenants: decided from the first selection of models, read by the second."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from ksi_pipeline.core.benchmarks import BENCHMARK_RULE_VERSION, benchmark_suppression
@@ -41,6 +43,24 @@ def is_shown(workspace: Workspace) -> bool:
         return False
     with open_duckdb(workspace.home.build_db, workspace.memory_limit) as connection:
         return has_table(connection, "marts", MART)
+
+
+def show_nothing(workspace: Workspace, columns: Mapping[str, str]) -> bool:
+    """Make the mart without a row, where there is no month to compare: dbt takes ten seconds.
+
+    Args:
+        workspace: the data home.
+        columns: of the mart, with their types.
+
+    Returns:
+        Whether that is all there is to show.
+    """
+    if _tenant_months(workspace).num_rows:
+        return False
+    listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    with open_duckdb(workspace.home.build_db, workspace.memory_limit) as connection:
+        connection.execute(f"create or replace table marts.{MART} ({listed})")
+    return True
 
 
 def mark_shown(workspace: Workspace) -> None:
