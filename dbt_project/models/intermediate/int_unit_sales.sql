@@ -13,10 +13,13 @@ totals as (
 
 told as (
 
-    -- an hour taken back (0 tickets, no amount) says nothing about amounts
+    -- an hour taken back (0 tickets, nothing else) says nothing about amounts
     select
         *,
-        net_sales is null and (num_tickets is null or num_tickets <> 0) as lacks_amount
+        coalesce(num_tickets, 1) = 0
+        and coalesce(num_returns, 0) = 0
+        and net_sales is null
+        and amount_reason is null as is_taken_back
 
     from totals
 
@@ -30,10 +33,15 @@ summed as (
         hour_start_utc,
         case when count(num_tickets) = count(*) then sum(num_tickets) end as ticket_count,
         sum(num_returns) as return_count,
-        {% for name in amounts %}
+        {% for name in amounts + ['units'] %}
             sum({{ name }}) as {{ name }},
         {% endfor %}
-        sum(units) as units,
+        {% for name in ['num_returns', 'gross_sales', 'returns_amount', 'units'] %}
+            -- what one code did not say is not known of all
+            count({{ name }}) as {{ name }}_told,
+        {% endfor %}
+        sum(case when is_taken_back then 0 else 1 end) as told_count,
+        min(amount_reason) as code_reason,
         min(case when net_sales is not null then currency end) as first_currency,
         max(case when net_sales is not null then currency end) as last_currency,
         count(net_sales) as amount_count,
@@ -41,7 +49,6 @@ summed as (
         sum(case when net_sales is not null and tax_included then 1 else 0 end) as taxed_count,
         sum(case when net_sales is not null and not tax_included then 1 else 0 end)
             as untaxed_count,
-        max(case when lacks_amount then 1 else 0 end) as is_amount_lacking,
         max(fetched_at_utc) as as_of_utc
 
     from told
@@ -54,8 +61,9 @@ reasoned as (
     select
         *,
         case
-            when is_amount_lacking = 1 then 'feed_has_no_amount'
-            when amount_count = 0 then 'no_tickets'
+            when code_reason is not null then code_reason
+            when told_count = 0 then 'no_tickets'
+            when amount_count < told_count then 'feed_has_no_amount'
             when currency_count not in (0, amount_count) or first_currency <> last_currency
                 then 'currencies_differ'
             when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
@@ -73,11 +81,16 @@ final as (
         unit_id,
         hour_start_utc,
         ticket_count,
-        return_count,
-        {% for name in amounts %}
-            case when amount_reason is null then {{ as_money(name) }} end as {{ name }},
+        case when num_returns_told >= told_count and told_count > 0 then return_count end
+            as return_count,
+        {% for name in ['gross_sales', 'returns_amount'] %}
+            case
+                when amount_reason is null and {{ name }}_told >= told_count
+                    then {{ as_money(name) }}
+            end as {{ name }},
         {% endfor %}
-        case when amount_reason is null then units end as units,
+        case when amount_reason is null then {{ as_money('net_sales') }} end as net_sales,
+        case when amount_reason is null and units_told >= told_count then units end as units,
         case when amount_reason is null then first_currency end as currency,
         case
             when amount_reason is not null then null

@@ -1,6 +1,6 @@
 -- Grain: one row per site, unit, connector, ext_ref_code and local hour with current ticket rows.
--- A row without category is the hour's total. Without one, amounts of the categories add up, and
--- tickets do not: one ticket may hold several categories, so their number is unknown.
+-- A row without category is the hour's total. Without one, amounts of the categories add up where
+-- they are of one currency and tax basis; tickets do not, since one may hold several categories.
 
 {% set counts = ['num_tickets', 'num_returns'] %}
 {% set amounts = ['gross_sales', 'returns_amount', 'net_sales', 'units'] %}
@@ -13,6 +13,37 @@ ticket_hours as (
 
 ),
 
+totals as (
+
+    select
+        site_id,
+        unit_id,
+        connector_id,
+        ext_ref_code,
+        hour_start_utc
+
+    from ticket_hours
+    where category is null
+
+),
+
+-- with a total, only the total; without one, all categories
+counted as (
+
+    select ticket_hours.*
+
+    from ticket_hours
+    left join totals
+        on
+            ticket_hours.site_id = totals.site_id
+            and ticket_hours.unit_id = totals.unit_id
+            and ticket_hours.connector_id = totals.connector_id
+            and ticket_hours.ext_ref_code = totals.ext_ref_code
+            and ticket_hours.hour_start_utc = totals.hour_start_utc
+    where ticket_hours.category is null or totals.site_id is null
+
+),
+
 summed as (
 
     select
@@ -22,25 +53,36 @@ summed as (
         ext_ref_code,
         hour_start_utc,
         count(*) as row_count,
-        sum(case when category is null then 1 else 0 end) as total_row_count,
-        {% for name in counts + amounts %}
-            max(case when category is null then {{ name }} end) as total_{{ name }},
-        {% endfor %}
         {% for name in counts %}
-            max({{ name }}) as only_{{ name }},
+            case when count(*) = 1 then max({{ name }}) end as {{ name }},
         {% endfor %}
         {% for name in amounts %}
-            case when count({{ name }}) = count(*) then sum({{ name }}) end as sum_{{ name }},
+            case when count({{ name }}) = count(*) then sum({{ name }}) end as {{ name }},
         {% endfor %}
-        count(currency) as currency_row_count,
+        count(currency) as currency_count,
         min(currency) as first_currency,
         max(currency) as last_currency,
-        sum(case when tax_included then 1 else 0 end) as taxed_row_count,
-        sum(case when not tax_included then 1 else 0 end) as untaxed_row_count,
+        sum(case when tax_included then 1 else 0 end) as taxed_count,
+        sum(case when not tax_included then 1 else 0 end) as untaxed_count,
         max(fetched_at_utc) as fetched_at_utc
 
-    from ticket_hours
+    from counted
     group by site_id, unit_id, connector_id, ext_ref_code, hour_start_utc
+
+),
+
+reasoned as (
+
+    select
+        *,
+        case
+            when currency_count not in (0, row_count) or first_currency <> last_currency
+                then 'currencies_differ'
+            when taxed_count not in (0, row_count) or untaxed_count not in (0, row_count)
+                then 'tax_basis_differs'
+        end as amount_reason
+
+    from summed
 
 ),
 
@@ -52,26 +94,21 @@ final as (
         connector_id,
         ext_ref_code,
         hour_start_utc,
-        {% for name in counts %}
-            case
-                when total_row_count = 1 then total_{{ name }}
-                when row_count = 1 then only_{{ name }}
-            end as {{ name }},
-        {% endfor %}
+        num_tickets,
+        num_returns,
         {% for name in amounts %}
-            coalesce(total_{{ name }}, sum_{{ name }}) as {{ name }},
+            case when amount_reason is null then {{ name }} end as {{ name }},
         {% endfor %}
+        case when amount_reason is null then first_currency end as currency,
         case
-            when currency_row_count = row_count and first_currency = last_currency
-                then first_currency
-        end as currency,
-        case
-            when taxed_row_count = row_count then true
-            when untaxed_row_count = row_count then false
+            when amount_reason is not null then null
+            when taxed_count > 0 then true
+            when untaxed_count > 0 then false
         end as tax_included,
+        amount_reason,
         fetched_at_utc
 
-    from summed
+    from reasoned
 
 )
 

@@ -43,6 +43,7 @@ summed as (
         sum(case when is_matched and tax_included then 1 else 0 end) as taxed_count,
         sum(case when is_matched and not tax_included then 1 else 0 end) as untaxed_count,
         count(case when is_matched then net_sales end) as amount_count,
+        count(case when is_matched and net_sales is not null then currency end) as currency_count,
         sum(case when is_matched then 1 else 0 end) as matched_hours,
         sum(case when is_open then 1 else 0 end) as open_hours,
         sum(case when is_matched then {{ microseconds('open_s') }} else 0 end) as matched_us,
@@ -65,7 +66,8 @@ reasoned as (
             when matched_hours = 0 then unmatched_reason
             when lacking_reason is not null then lacking_reason
             when net_sales is null then 'no_tickets'
-            when first_currency <> last_currency then 'currencies_differ'
+            when currency_count not in (0, amount_count) or first_currency <> last_currency
+                then 'currencies_differ'
             when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
             when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
         end as amount_reason

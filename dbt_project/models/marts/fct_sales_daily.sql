@@ -35,11 +35,14 @@ summed as (
         unit_id,
         business_date,
         sum(ticket_count) as ticket_count,
-        sum(return_count) as return_count,
-        {% for name in amounts %}
+        {% for name in amounts + ['units', 'return_count'] %}
             sum({{ name }}) as {{ name }},
+            -- what one hour did not say is not known of the day
+            count({{ name }}) as {{ name }}_told,
         {% endfor %}
-        sum(units) as units,
+        sum(case when net_sales is not null or ticket_count > 0 then 1 else 0 end) as told_count,
+        max(case when net_sales is not null and ticket_count is null then 1 else 0 end)
+            as has_untold_tickets,
         min(case when net_sales is not null then currency end) as first_currency,
         max(case when net_sales is not null then currency end) as last_currency,
         count(net_sales) as amount_count,
@@ -68,7 +71,7 @@ reasoned as (
         {{ share('coalesce(known_us, 0)', 'open_us') }} as completeness,
         case
             when lacking_reason is not null then lacking_reason
-            when amount_count = 0 and known_hours = 0 then missing_reason
+            when amount_count = 0 and known_hours = 0 then coalesce(missing_reason, 'closed')
             when amount_count = 0 then 'no_tickets'
             when currency_count not in (0, amount_count) or first_currency <> last_currency
                 then 'currencies_differ'
@@ -85,9 +88,16 @@ amounts as (
     select
         *,
         {% for name in amounts %}
-            case when no_amount_reason is null then {{ as_money(name) }} end as known_{{ name }},
+            case
+                when no_amount_reason is null and {{ name }}_told >= told_count
+                    then {{ as_money(name) }}
+            end as known_{{ name }},
         {% endfor %}
-        case when no_amount_reason is null then units end as known_units
+        case when no_amount_reason is null and units_told >= told_count then units end
+            as known_units,
+        case when return_count_told >= told_count and told_count > 0 then return_count end
+            as known_return_count,
+        case when has_untold_tickets = 0 then ticket_count end as divided_ticket_count
 
     from reasoned
 
@@ -101,7 +111,7 @@ final as (
         unit_id,
         business_date,
         {{ as_bigint('ticket_count') }} as ticket_count,
-        {{ as_bigint('return_count') }} as return_count,
+        {{ as_bigint('known_return_count') }} as return_count,
         {% for name in amounts %}
             known_{{ name }} as {{ name }},
         {% endfor %}
@@ -112,8 +122,8 @@ final as (
             when taxed_count > 0 then true
             when untaxed_count > 0 then false
         end as tax_included,
-        {{ ratio('known_net_sales', 'ticket_count') }} as average_ticket_value,
-        {{ ratio('known_units', 'ticket_count') }} as units_per_ticket,
+        {{ ratio('known_net_sales', 'divided_ticket_count') }} as average_ticket_value,
+        {{ ratio('known_units', 'divided_ticket_count') }} as units_per_ticket,
         completeness,
         case
             when known_hours = 0 then 'missing'
