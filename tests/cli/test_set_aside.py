@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from ksi_pipeline.cli import app
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 
+TOKEN = "a-token-of-its-own"
 SPACE = """\
 schema: 1
 site: {id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}
@@ -46,7 +47,7 @@ def ksi(*arguments: object):
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch):
-    monkeypatch.setenv("KSI_TEST_TOKEN", "t")
+    monkeypatch.setenv("KSI_TEST_TOKEN", TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def _token(monkeypatch):
     ids=["html", "object"],
 )
 def test_a_till_that_answers_no_list_fails_each_time_it_is_asked(home, body, code):
-    with PosApi(ROWS, token="t", faults=[Fault(body=body, times=9)]) as api:
+    with PosApi(ROWS, token=TOKEN, faults=[Fault(body=body, times=9)]) as api:
         connect(home, api.url)
         for _ in range(2):
             result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home, "--json")
@@ -69,14 +70,14 @@ def test_a_till_that_answers_no_list_fails_each_time_it_is_asked(home, body, cod
 
 
 def test_the_codes_of_rows_that_were_set_aside_are_counted(home):
-    with PosApi(ROWS, token="t") as api:
+    with PosApi(ROWS, token=TOKEN) as api:
         connect(home, api.url)
         result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home, "--json")
     assert json.loads(result.stdout)["codes"] == {"E_NUM_TICKETS_TYPE": 1}
 
 
 def test_the_codes_of_rows_that_were_set_aside_are_printed(home):
-    with PosApi(ROWS, token="t") as api:
+    with PosApi(ROWS, token=TOKEN) as api:
         connect(home, api.url)
         result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home)
     assert result.exit_code == 0
