@@ -6,6 +6,8 @@ from sqlalchemy import Connection, insert
 
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
+# The build of hours that are held (see held.py): there never is one.
+HELD = -1
 _NAMES = ("site_id", "unit_id", "hour_start_utc", "cause")
 
 

@@ -17,17 +17,19 @@ from typer.testing import CliRunner
 from ksi_pipeline.cli import app
 from ksi_pipeline.core.errors import ConfigError, TransientError
 from ksi_pipeline.definitions import make_definitions
-from ksi_pipeline.defs.steps.backfill import backfill, backfill_step
+from ksi_pipeline.defs.steps.backfill import backfill
+from ksi_pipeline.defs.steps.backfill_steps import backfill_step
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_due
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
+from ksi_pipeline.store.affected import HELD
 from ksi_pipeline.store.lake_views import pending_seq
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_backfill, only_run
 from ksi_pipeline.store.store import Change
-from ksi_pipeline.store.tables import FETCHES, FILES
+from ksi_pipeline.store.tables import AFFECTED_HOURS, FETCHES, FILES
 
 from .homes import TOKEN, make_workspace
 
@@ -179,6 +181,75 @@ def test_the_calendar_grows_into_the_past_only_at_its_end(workspace):
     assert build_calendars(workspace)["shop"] <= live + 48
     workspace.store.commit(Change(dropped_steps=[step]))
     assert build_calendars(workspace)["shop"] > 24 * 80
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_after_the_first_batch(workspace) -> None:
+    began = []
+
+    def look(what: str, _share: float) -> None:
+        if what.startswith("backfill"):
+            began.append(what)
+        if len(began) == 2:
+            raise Killed
+
+    workspace.progress = look
+    with pytest.raises(Killed):
+        backfill(workspace, "pos-main")
+    workspace.progress = lambda *_: None
+
+
+@pytest.fixture
+def killed(workspace, monkeypatch):
+    """A home with its live hours, whose backfill was killed after four weeks of its past."""
+    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 4)
+    pull_due(workspace)
+    parse_answers(workspace)
+    kill_after_the_first_batch(workspace)
+    return workspace
+
+
+def rename_connector(workspace) -> None:
+    for path in (workspace.home.connectors, workspace.home.spaces / "shop.yaml"):
+        path.write_text(path.read_text().replace("pos-main", "pos-new"))
+    load_spaces(workspace)
+
+
+def held_hours(workspace) -> int:
+    held = select(AFFECTED_HOURS).where(AFFECTED_HOURS.c.build_id == HELD)
+    return len(workspace.store.ledger.rows(held))
+
+
+def test_one_that_was_killed_keeps_the_calendar_short_until_it_is_run_to_its_end(killed):
+    assert build_calendars(killed)["shop"] < 24 * 10
+    backfill(killed, "pos-main")
+    assert build_calendars(killed)["shop"] > 24 * 80
+
+
+def test_one_that_was_killed_lets_go_once_its_connector_is_renamed(killed):
+    rename_connector(killed)
+    assert backfill(killed, "pos-new").requests_left == 0
+    assert build_calendars(killed)["shop"] > 24 * 80
+
+
+def test_without_another_backfill_a_connector_that_is_gone_holds_nothing(killed):
+    assert held_hours(killed) > 0
+    rename_connector(killed)
+    build_calendars(killed)
+    assert held_hours(killed) == 0
+    assert killed.store.ledger.steps("tickets backfill:") == []
+
+
+def test_a_connector_that_is_gone_does_not_end_the_backfill_of_another(killed):
+    before = held_hours(killed)
+    gone = backfill_step("shop", "pos-old")
+    killed.store.commit(Change(steps={gone: "2024-03-25T00:00:00+00:00"}))
+    build_calendars(killed)
+    assert killed.store.ledger.steps("tickets backfill:") == [backfill_step("shop", "pos-main")]
+    assert held_hours(killed) == before > 0
 
 
 def test_it_works_beside_a_run_but_not_beside_another_backfill(workspace):

@@ -19,13 +19,14 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.gaps import Question, answered_by_code, missing
 from ksi_pipeline.core.time import DAY, Window, hour_start_utc, local_midnight_utc
 from ksi_pipeline.defs.steps.asking import links_of
+from ksi_pipeline.defs.steps.backfill_steps import backfill_step, let_go
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull_site import PullReport, SitePull
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.asked import answers_of
-from ksi_pipeline.store.held import hold_affected, newest_affected, release_held
+from ksi_pipeline.store.held import hold_affected, newest_affected
 from ksi_pipeline.store.lock import one_reader_of_answers, only_backfill
 from ksi_pipeline.store.store import Change
 
@@ -91,8 +92,7 @@ def backfill(
             past = _past(space, first, last, workspace.clock())
             if past is not None:
                 _one_site(workspace, report, config, space, past)
-        _let_go(workspace, config.id)
-        report.unit_hours = release_held(workspace.store)
+        report.unit_hours = let_go(workspace)
     return report
 
 
@@ -159,13 +159,3 @@ def _read(workspace: Workspace, report: BackfillReport) -> None:
     for name in ("rows_in", "rows_loaded", "rows_quarantined"):
         setattr(report, name, getattr(report, name) + getattr(parsed, name))
     report.codes.update(parsed.codes)
-
-
-def _let_go(workspace: Workspace, connector_id: str) -> None:
-    steps = [backfill_step(space.site_id, connector_id) for space in workspace.spaces()]
-    workspace.store.commit(Change(dropped_steps=steps))
-
-
-def backfill_step(site_id: str, connector_id: str) -> str:
-    """Name the step that says from when on a site's calendar grows while a backfill works."""
-    return f"tickets backfill:{site_id}/{connector_id}"

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.time import HOUR, Window, merged, open_spans
+from ksi_pipeline.defs.steps.backfill_steps import drop_orphans, live_from_of
 from ksi_pipeline.defs.steps.touched import changed_rows, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.calendar import site_calendar
@@ -26,6 +27,7 @@ def build_calendars(workspace: Workspace) -> dict[str, int]:
     Returns:
         Hours in the calendar, by site.
     """
+    drop_orphans(workspace)
     coverage = workspace.store.read("coverage")
     hours: dict[str, int] = {}
     for space in workspace.spaces():
@@ -37,12 +39,12 @@ def build_calendars(workspace: Workspace) -> dict[str, int]:
 
 def _without_backfill(workspace: Workspace, space: Space, window: Window) -> Window | None:
     """Leave out the past that a backfill is bringing, unless the calendar had it before."""
-    steps = workspace.store.ledger.inputs_by_step(f"tickets backfill:{space.site_id}/")
-    if not steps:
+    live_from = live_from_of(workspace, space.site_id)
+    if not live_from:
         return window
     known = workspace.store.read("site_hours", source=f"calendar:{space.site_id}")
     instants = known["hour_start_utc"].to_pylist()
-    start = min([*instants, *(datetime.fromisoformat(live_from) for live_from in steps.values())])
+    start = min([*instants, *live_from])
     return window.overlap(Window(start, max(window.end, start + HOUR)))
 
 
