@@ -1,36 +1,19 @@
 """Affected hours that wait for the end of a backfill, so that builds beside it stay small.
 
-An hour is held in the ledger as of a build that never is. When it is let go, it is noted anew: a
-build that works meanwhile consumes what it has seen, up to a number, and must not consume these.
+An hour is held in the ledger as of a build that never is, from the change on that touches it: only
+what a backfill itself brings is held. When it is let go, it is noted anew: a build that works
+meanwhile consumes what it has seen, up to a number, and must not consume these.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 
-from sqlalchemy import delete, func, insert, literal, null, select, update
+from sqlalchemy import delete, insert, literal, null, select
 
 from ksi_pipeline.store.affected import HELD
-from ksi_pipeline.store.store import Store, to_us
+from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import AFFECTED_HOURS, STEPS
 
 _AT_ONCE = 100_000
-
-
-def newest_affected(store: Store) -> int:
-    """Give the number of the newest affected hour, 0 where there is none."""
-    (row,) = store.ledger.rows(select(func.max(AFFECTED_HOURS.c.seq).label("seq")))
-    return int(row["seq"] or 0)
-
-
-def hold_affected(store: Store, *, after: int, before: datetime) -> None:
-    """Hold the hours that were noted after a number and lie before an instant."""
-    pending = (
-        AFFECTED_HOURS.c.build_id.is_(None)
-        & (AFFECTED_HOURS.c.seq > after)
-        & (AFFECTED_HOURS.c.hour_start_utc < to_us(before))
-    )
-    with store.ledger.transaction() as connection:
-        connection.execute(update(AFFECTED_HOURS).where(pending).values(build_id=HELD))
 
 
 def release_held(store: Store, *, dropped_steps: Collection[str] = ()) -> int:

@@ -62,12 +62,17 @@ class QuarantineRow:
 
 @dataclass(slots=True)
 class Change:
-    """Everything one step wants to make true together; nothing counts before `Store.commit`."""
+    """Everything one step wants to make true together; nothing counts before `Store.commit`.
+
+    Attributes:
+        hold_before: affected hours before it wait for the end of a backfill; null where none does.
+    """
 
     adds: list[tuple[str, str, str, WrittenFile]] = field(default_factory=list)
     retires: list[int] = field(default_factory=list)
     affected: set[tuple[str, str, int]] = field(default_factory=set)
     cause: str = ""
+    hold_before: datetime | None = None
     quarantine: list[QuarantineRow] = field(default_factory=list)
     chunks: list[dict[str, Any]] = field(default_factory=list)
     fetches_parsed: list[tuple[int, dict[str, int]]] = field(default_factory=list)
@@ -248,7 +253,8 @@ def _write_files(connection: Connection, change: Change, root: Path) -> None:
 
 def _write_ledger(connection: Connection, change: Change) -> None:
     if change.affected:
-        write_affected(connection, change.affected, change.cause)
+        held_until = None if change.hold_before is None else to_us(change.hold_before)
+        write_affected(connection, change.affected, change.cause, hold_before_us=held_until)
     upsert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     if change.quarantine:
         rows = [

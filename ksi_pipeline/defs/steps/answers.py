@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import repeat
 
 import numpy as np
@@ -53,16 +54,26 @@ class ParseReport:
 
 
 class AnswerBatch:
-    """Reads answers of one feed one after the other, each against those before it."""
+    """Reads answers of one feed one after the other, each against those before it.
+
+    Attributes:
+        hold_before: hours before it that they touch wait for the end of a backfill; or null.
+    """
 
     def __init__(
-        self, workspace: Workspace, config: HourlyApiConfig, space: Space, report: ParseReport
+        self,
+        workspace: Workspace,
+        config: HourlyApiConfig,
+        space: Space,
+        report: ParseReport,
+        hold_before: datetime | None = None,
     ) -> None:
         self._workspace, self._config, self._space = workspace, config, space
         self._report = report
         self._history = FeedHistory(workspace.store, config.id, space)
         self._units = units_by_code(space, config.id)
-        self._change = Change()
+        self._change = Change(hold_before=hold_before)
+        self.hold_before = hold_before
         self._hashes: list[str] = []
         self._first_us = 0
         self.row_count = 0

@@ -16,17 +16,17 @@ from ksi_pipeline.connectors.config import find_connector
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.asking import AskingRules
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.core.gaps import Question, answered_by_code, missing
+from ksi_pipeline.core.gaps import answered_by_code, missing
 from ksi_pipeline.core.time import DAY, Window, hour_start_utc, local_midnight_utc
 from ksi_pipeline.defs.steps.asking import links_of
 from ksi_pipeline.defs.steps.backfill_steps import backfill_step, let_go
+from ksi_pipeline.defs.steps.holding import Holding
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull_site import PullReport, SitePull
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.asked import answers_of
-from ksi_pipeline.store.held import hold_affected, newest_affected
 from ksi_pipeline.store.lock import one_reader_of_answers, only_backfill
 from ksi_pipeline.store.store import Change
 
@@ -126,36 +126,24 @@ def _one_site(
         Change(steps={backfill_step(space.site_id, config.id): past.end.isoformat()})
     )
     pulled = PullReport()
-    site = SitePull(workspace, pulled, config, space, Hosts())
+    site = SitePull(workspace, pulled, config, space, Hosts(), hold_before=past.end)
     for done in range(0, len(questions), _BATCH):
         share = done / len(questions)
         what = f"backfill {config.id} {questions[done].window.start:%Y-%m-%d}"
         workspace.progress(what, share)
         batch = questions[done : done + _BATCH]
-        if not _one_batch(workspace, report, site, batch, past.end):
+        is_answered = site.pull(batch)
+        _read(workspace, report, Holding(config.id, space.site_id, batch, past.end))
+        if not is_answered:
             report.requests_left += len(questions) - done
             break
         report.requests += len(batch)
     report.failed = report.failed or next(iter(pulled.failed.values()), None)
 
 
-def _one_batch(
-    workspace: Workspace,
-    report: BackfillReport,
-    site: SitePull,
-    batch: list[Question],
-    live_from: datetime,
-) -> bool:
-    before = newest_affected(workspace.store)
-    is_answered = site.pull(batch)
-    _read(workspace, report)
-    hold_affected(workspace.store, after=before, before=live_from)
-    return is_answered
-
-
-def _read(workspace: Workspace, report: BackfillReport) -> None:
+def _read(workspace: Workspace, report: BackfillReport, holding: Holding | None = None) -> None:
     with one_reader_of_answers(workspace.home):
-        parsed = parse_answers(workspace)
+        parsed = parse_answers(workspace, holding=holding)
     for name in ("rows_in", "rows_loaded", "rows_quarantined"):
         setattr(report, name, getattr(report, name) + getattr(parsed, name))
     report.codes.update(parsed.codes)

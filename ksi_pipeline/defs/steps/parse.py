@@ -21,6 +21,7 @@ from ksi_pipeline.defs.steps.answers import (
 )
 from ksi_pipeline.defs.steps.coverage import units_by_code
 from ksi_pipeline.defs.steps.feed_history import FeedHistory
+from ksi_pipeline.defs.steps.holding import Holding
 from ksi_pipeline.defs.steps.touched import hours_in, spans_of, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
@@ -50,12 +51,15 @@ class Totals:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def parse_answers(workspace: Workspace, *, rows_at_once: int = ROWS_AT_ONCE) -> ParseReport:
+def parse_answers(
+    workspace: Workspace, *, rows_at_once: int = ROWS_AT_ONCE, holding: Holding | None = None
+) -> ParseReport:
     """Read every stored answer that was not read yet, each feed's in the order they came.
 
     Args:
         workspace: the data home.
         rows_at_once: answers are read together until they have so many rows.
+        holding: what a backfill asked for just now; null where none asks.
     """
     report = ParseReport()
     configs = {
@@ -82,10 +86,12 @@ def parse_answers(workspace: Workspace, *, rows_at_once: int = ROWS_AT_ONCE) -> 
         batch = AnswerBatch(workspace, config, space, report)
         for number, fetch in enumerate(waiting):
             workspace.progress(f"tickets {connector_id}", (done + number) / len(fetches))
-            batch.add(fetch)
-            if batch.row_count >= rows_at_once or batch.answer_count >= ANSWERS_AT_ONCE:
+            hold_before = holding.hold_before(fetch) if holding else None
+            is_full = batch.row_count >= rows_at_once or batch.answer_count >= ANSWERS_AT_ONCE
+            if is_full or hold_before != batch.hold_before:
                 batch.commit()
-                batch = AnswerBatch(workspace, config, space, report)
+                batch = AnswerBatch(workspace, config, space, report, hold_before)
+            batch.add(fetch)
         batch.commit()
         FeedHistory(workspace.store, connector_id, space).compact()
         done += len(waiting)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ksi_pipeline.connectors.base import Answer, Connector
@@ -47,6 +48,7 @@ class SitePull:
 
     Attributes:
         has_failed: whether a request failed, or an answer was no list of rows.
+        hold_before: hours before it of requests that fail wait for the end of a backfill; or null.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class SitePull:
         config: HourlyApiConfig,
         space: Space,
         hosts: Hosts,
+        *,
+        hold_before: datetime | None = None,
     ) -> None:
-        self.has_failed = False
+        self.has_failed, self.hold_before = False, hold_before
         self._workspace, self._report, self._config = workspace, report, config
         self._space = space
         self._asking = _Asking(workspace, config, space.file.site.zone_info, hosts)
@@ -117,7 +121,8 @@ class SitePull:
         self.has_failed = True
         self._report.failed.setdefault(self._config.id, f"{error.code}: {error}")
         for question in _joined(questions):
-            _cover_refused(self._workspace, self._space, self._config.id, question, error)
+            change = Change(cause=f"feed {self._config.id} failed", hold_before=self.hold_before)
+            _cover_refused(self._workspace, change, self._space, self._config.id, question, error)
 
 
 class _Asking:
@@ -193,9 +198,13 @@ def _joined(questions: Sequence[Question]) -> list[Question]:
 
 
 def _cover_refused(
-    workspace: Workspace, space: Space, connector_id: str, question: Question, error: KsiError
+    workspace: Workspace,
+    change: Change,
+    space: Space,
+    connector_id: str,
+    question: Question,
+    error: KsiError,
 ) -> None:
-    change = Change(cause=f"feed {connector_id} failed")
     refused = refused_coverage(
         connector_id,
         question.codes,
