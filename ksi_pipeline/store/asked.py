@@ -1,8 +1,7 @@
 """What a connector was asked and answered, as the ledger has it."""
 
 import json
-import re
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import pyarrow as pa
@@ -12,11 +11,11 @@ from sqlalchemy import select
 
 from ksi_pipeline.core.gaps import Answered
 from ksi_pipeline.core.schemas import TICKET_HOURS
-from ksi_pipeline.store.store import Store, from_us, to_us
+from ksi_pipeline.store.store import Store, from_us
 from ksi_pipeline.store.tables import FETCHES, QUARANTINE
 
-# In the source of a file: when the answer came, in microseconds.
-_FETCHED = re.compile(r"/\d+-(\d+)-[0-9a-f]+$")
+# The partition of a feed that was not yet parted by month.
+_NOT_PARTED = "all"
 
 
 def answers_of(store: Store, connector_id: str, site_id: str) -> list[Answered]:
@@ -51,15 +50,16 @@ def _codes(text: str) -> tuple[str, ...]:
 def revisions_since(store: Store, connector_id: str, since: datetime) -> pa.Table:
     """Give the revisions of hours that began at an instant or later.
 
+    Files of earlier months, in UTC, are not read.
+
     Returns:
         Columns ext_ref_code, hour_start_utc and fetched_at_utc of schema TICKET_HOURS.
     """
     columns = ["ext_ref_code", "hour_start_utc", "fetched_at_utc"]
+    month = f"{since.astimezone(UTC):%Y-%m}"
     tables = [pa.schema([TICKET_HOURS.field(name) for name in columns]).empty_table()]
     for row in store.ledger.live_files("ticket_hours", prefix=f"answer:{connector_id}/"):
-        fetched = _FETCHED.search(row["source"])
-        # an answer knows no hour that began after it came
-        if fetched and int(fetched[1]) < to_us(since):
+        if row["partition"] < month and row["partition"] != _NOT_PARTED:
             continue
         table = pq.read_table(store.absolute(row), columns=columns)
         late = pc.greater_equal(table["hour_start_utc"], pa.scalar(since))
