@@ -1,7 +1,8 @@
 -- Grain: one row per site, unit, connector, ext_ref_code, local hour in which the code is linked to
 -- the unit, and piece of that hour (see int_hour_spans).
 -- Feeds are asked again for the same hours, so answers overlap: observed is the union of the
--- complete answers, never their sum.
+-- complete answers, never their sum. An answer that left the hour out was an answer all the same,
+-- and a request that failed was none.
 
 {{ config(
     materialized='incremental',
@@ -40,6 +41,7 @@ answered as (
         coverage.reason,
         coverage.fetched_at_utc,
         coverage.status = 'complete' as is_complete,
+        coverage.status in ('complete', 'silent') as is_answer,
         greatest(coverage.from_utc, link_spans.from_utc) as answered_from_utc,
         least(coverage.to_utc, link_spans.to_utc) as answered_to_utc
 
@@ -108,7 +110,7 @@ final as (
         max(span_us) as span_us,
         {{ as_bigint('coalesce(sum(newly_answered_us), 0)') }} as observed_us,
         min(case when not is_complete then reason end) as reason,
-        max(case when is_complete then fetched_at_utc end) as last_fetched_at_utc
+        max(case when is_answer then fetched_at_utc end) as last_fetched_at_utc
 
     from pieces
     group by
