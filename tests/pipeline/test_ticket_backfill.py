@@ -11,28 +11,24 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from ksi_pipeline.cli import app
 from ksi_pipeline.core.errors import ConfigError, TransientError
-from ksi_pipeline.core.gaps import Question
-from ksi_pipeline.core.time import Window
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.steps.backfill import backfill
 from ksi_pipeline.defs.steps.backfill_steps import backfill_step
 from ksi_pipeline.defs.steps.calendar import build_calendars
-from ksi_pipeline.defs.steps.holding import Holding
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_due
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
-from ksi_pipeline.store.affected import HELD
 from ksi_pipeline.store.lake_views import pending_seq
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_backfill, only_run
-from ksi_pipeline.store.store import Change, to_us
-from ksi_pipeline.store.tables import AFFECTED_HOURS, FETCHES, FILES
+from ksi_pipeline.store.store import Change
+from ksi_pipeline.store.tables import FETCHES, FILES
 
 from .homes import TOKEN, make_workspace
 
@@ -184,137 +180,6 @@ def test_the_calendar_grows_into_the_past_only_at_its_end(workspace):
     assert build_calendars(workspace)["shop"] <= live + 48
     workspace.store.commit(Change(dropped_steps=[step]))
     assert build_calendars(workspace)["shop"] > 24 * 80
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def kill_after_the_first_batch(workspace) -> None:
-    began = []
-
-    def look(what: str, _share: float) -> None:
-        if what.startswith("backfill"):
-            began.append(what)
-        if len(began) == 2:
-            raise Killed
-
-    workspace.progress = look
-    with pytest.raises(Killed):
-        backfill(workspace, "pos-main")
-    workspace.progress = lambda *_: None
-
-
-@pytest.fixture
-def killed(workspace, monkeypatch):
-    """A home with its live hours, whose backfill was killed after four weeks of its past."""
-    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 4)
-    pull_due(workspace)
-    parse_answers(workspace)
-    kill_after_the_first_batch(workspace)
-    return workspace
-
-
-def rename_connector(workspace) -> None:
-    for path in (workspace.home.connectors, workspace.home.spaces / "shop.yaml"):
-        path.write_text(path.read_text().replace("pos-main", "pos-new"))
-    load_spaces(workspace)
-
-
-def held_hours(workspace) -> int:
-    held = select(AFFECTED_HOURS).where(AFFECTED_HOURS.c.build_id == HELD)
-    return len(workspace.store.ledger.rows(held))
-
-
-FAILS_LATER = [*[Fault(latency_s=0)] * 3, Fault(status=500, times=20)]
-
-
-@pytest.mark.parametrize("faults", [[], FAILS_LATER], ids=["answered", "failed"])
-def test_wherever_it_is_killed_its_hours_are_held_and_its_step_says_so(workspace, till, faults):
-    till.script(*faults)
-    states = set()
-
-    def look(_connection) -> None:
-        """See what a process would leave that is killed before it commits."""
-        is_pending = pending_seq(workspace.store) is not None
-        steps = workspace.store.ledger.steps("tickets backfill:")
-        states.add((is_pending, held_hours(workspace) > 0, bool(steps)))
-
-    event.listen(workspace.store.ledger.engine, "commit", look)
-    backfill(workspace, "pos-main")
-    event.remove(workspace.store.ledger.engine, "commit", look)
-    nothing, began, holds = (False, False, False), (False, False, True), (False, True, True)
-    assert states == {nothing, began, holds}
-    assert pending_seq(workspace.store) is not None
-    assert held_hours(workspace) == 0
-    assert workspace.store.ledger.steps("tickets backfill:") == []
-
-
-def test_what_others_touch_beside_it_does_not_wait_for_it(workspace):
-    def correct(what: str, _share: float) -> None:
-        if what.startswith("tickets pos-main 2024-02"):  # while a batch is asked for
-            change = Change(cause="recount")
-            change.affect([("shop", "0001", datetime(2024, 2, 1, 10, tzinfo=UTC))])
-            workspace.store.commit(change)
-            workspace.progress = lambda *_: None
-
-    workspace.progress = correct
-    backfill(workspace, "pos-main")
-    noted = select(AFFECTED_HOURS.c.build_id).where(AFFECTED_HOURS.c.cause == "recount")
-    assert [row["build_id"] for row in workspace.store.ledger.rows(noted)] == [None]
-
-
-@pytest.mark.parametrize(
-    ("other", "is_held"),
-    [
-        pytest.param({}, True, id="the-question"),
-        pytest.param({"codes": '["0002"]'}, True, id="one-of-its-codes"),
-        pytest.param({"codes": '["0002", "0003"]'}, False, id="a-code-not-asked-for"),
-        pytest.param({"to_utc": to_us(NOW + HOUR)}, False, id="hours-not-asked-for"),
-        pytest.param({"site_id": "mall"}, False, id="another-site"),
-        pytest.param({"connector_id": "pos-new"}, False, id="another-connector"),
-    ],
-)
-def test_only_answers_to_its_own_questions_hold_their_hours(other, is_held):
-    asked = Question(Window(NOW - DAY, NOW), ("0001", "0002"))
-    fetch = {
-        "connector_id": "pos-main",
-        "site_id": "shop",
-        "from_utc": to_us(NOW - DAY),
-        "to_utc": to_us(NOW),
-        "codes": '["0001", "0002"]',
-    }
-    held = Holding("pos-main", "shop", [asked], before=NOW).hold_before({**fetch, **other})
-    assert held == (NOW if is_held else None)
-
-
-def test_one_that_was_killed_keeps_the_calendar_short_until_it_is_run_to_its_end(killed):
-    assert build_calendars(killed)["shop"] < 24 * 10
-    backfill(killed, "pos-main")
-    assert build_calendars(killed)["shop"] > 24 * 80
-
-
-def test_one_that_was_killed_lets_go_once_its_connector_is_renamed(killed):
-    rename_connector(killed)
-    assert backfill(killed, "pos-new").requests_left == 0
-    assert build_calendars(killed)["shop"] > 24 * 80
-
-
-def test_without_another_backfill_a_connector_that_is_gone_holds_nothing(killed):
-    assert held_hours(killed) > 0
-    rename_connector(killed)
-    build_calendars(killed)
-    assert held_hours(killed) == 0
-    assert killed.store.ledger.steps("tickets backfill:") == []
-
-
-def test_a_connector_that_is_gone_does_not_end_the_backfill_of_another(killed):
-    before = held_hours(killed)
-    gone = backfill_step("shop", "pos-old")
-    killed.store.commit(Change(steps={gone: "2024-03-25T00:00:00+00:00"}))
-    build_calendars(killed)
-    assert killed.store.ledger.steps("tickets backfill:") == [backfill_step("shop", "pos-main")]
-    assert held_hours(killed) == before > 0
 
 
 def test_it_works_beside_a_run_but_not_beside_another_backfill(workspace):
