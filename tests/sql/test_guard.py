@@ -53,6 +53,8 @@ def test_reading_named_tables_is_let_through(query):
         ("set role admin", "no SELECT"),
         ("select 1 /*! from customers */", "/*!"),
         ("selec * fro sales", "query"),
+        (r"select E'\' as a from sales union select no from customers --'", "backslash"),
+        (r"select 'a\\' from sales", "backslash"),
     ],
 )
 def test_whatever_else_is_refused_with_its_reason(query, said):

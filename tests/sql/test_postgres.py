@@ -315,3 +315,11 @@ def json_day(text):
     from datetime import date
 
     return date.fromisoformat(text)
+
+
+def test_a_query_with_a_backslash_is_asked_as_it_was_checked(shop):
+    shop.run("insert into lines values ('0001', 'A-1:7', '2026-03-27 10:15Z', 'a', 1, 2)")
+    columns = r"store, regexp_replace(no, '\D', '', 'g') as no, time, sku, qty, net"
+    shop.configure(table=None, tables=["lines"], query=f"select {columns} from lines")
+    _, read = shop.pull()
+    assert (read.rows_loaded, current(shop.workspace)) == (1, {"17": "2"})

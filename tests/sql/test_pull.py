@@ -136,6 +136,18 @@ def test_codes_keep_their_zeros_and_a_query_may_compute(home):
     assert current(home.workspace) == {"A1": "2"}
 
 
+@pytest.mark.parametrize("text", [r"\x", r"\\:x", "::x", r"a\:b:", r"%(a)s\\%", ":x:", r"\u00e9\n"])
+def test_a_query_reaches_the_database_as_it_is_written(home, text):
+    home.configure(
+        table=None,
+        tables=["lines"],
+        query=f"select store, no, time, sku, qty, length('{text}') as net from lines",
+    )
+    home.sell(("A1", "2026-03-27 10:15:00", 1))
+    home.pull()
+    assert current(home.workspace) == {"A1": str(len(text))}
+
+
 def test_only_columns_that_are_named_leave_the_database(home):
     home.sql("alter table lines add column customer_name text")
     home.sql(

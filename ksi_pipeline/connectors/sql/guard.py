@@ -7,6 +7,7 @@ or to change settings are refused even so.
 """
 
 import logging
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,8 @@ _NEVER = (
     "sleep",
 )
 
+_AMBIGUOUS = re.compile(r"""\\['"`]""")
+
 
 def require_harmless(
     connector_id: str,
@@ -97,6 +100,11 @@ def require_harmless(
 
     if "/*!" in query:
         raise refuse("it has a comment /*! that some databases execute")
+    if _AMBIGUOUS.search(query):
+        raise refuse(
+            "it has a backslash before a quote, after which a text ends in some databases and goes "
+            "on in others; write a quote in a text twice, or another escape character"
+        )
     # it warns of what it does not know, which is refused below
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:

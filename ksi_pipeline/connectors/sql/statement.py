@@ -97,8 +97,9 @@ class Question:
             known: list[ColumnClause[Any]] = [column(self._named(name)) for name in names]
             owner = self._named(schema) if schema else None
             return table(self._named(name), *known, schema=owner).alias(alias)
-        # a colon would begin a parameter; the line break ends a comment
-        query = str(self.query).replace("\\", "\\\\").replace(":", "\\:") + "\n"
+        # a colon would begin a parameter, and nothing else may be changed: what is sent has to be
+        # what was checked; the line break ends a comment
+        query = str(self.query).replace(":", "\\:") + "\n"
         return text(query).columns(*(column(self._named(n)) for n in names)).subquery(alias)
 
     def _named(self, name: str) -> str:
