@@ -304,6 +304,28 @@ def test_a_mapping_of_another_format_is_refused(home):
     assert home.failure().startswith("E_MAPPING: ")
 
 
+def test_a_mapping_that_says_complete_is_refused(home):
+    home.sell(("A1", "2026-03-27 10:15:00", 1))
+    path = home.workspace.home.mappings / "till.yaml"
+    path.write_text("covers: days\ncomplete: true\n" + path.read_text())
+    assert home.failure().startswith("E_MAPPING: ")
+    assert rows(home.workspace, SQL_PULLS) == []
+
+
+def test_a_window_that_was_kept_takes_no_ticket_back_whatever_its_mapping_says_later(home):
+    home.configure(watermark=UPDATED)
+    home.sell(("A1", "2026-03-27 10:15:00", 1), ("B1", "2026-03-27 12:15:00", 1))
+    home.pull()
+    home.sql("update lines set written = '2026-03-28 01:00:00', net = 5 where no = 'A1'")
+    home.sell(("C1", "2026-03-27 13:15:00", 1, "2026-03-28 01:00:00"))
+    home.at("2026-03-28 10:00")
+    home.pull()
+    path = home.workspace.home.mappings / "till.yaml"
+    path.write_text("covers: days\ncomplete: true\n" + path.read_text())
+    parse_ticket_files(home.workspace, only="till")
+    assert current(home.workspace) == {"A1": "5", "B1": "1", "C1": "1"}
+
+
 def test_numbers_cannot_be_asked_for_by_time(home):
     home.configure(watermark=NUMBERED, since=0, complete_from=date(2026, 3, 20))
     home.sell(("A1", "2026-03-21 10:15:00", 1))

@@ -79,6 +79,14 @@ def _mapping_of(workspace: Workspace, config: SqlConfig) -> Mapping:
             "database, whose rows are kept as Parquet. Nothing was asked. Leave format: out.",
             code="E_MAPPING",
         )
+    if mapping.complete:
+        raise ConfigError(
+            f"The mapping {path} says complete: true, and connector {config.id!r} reads a database, "
+            "of which a window may hold a part of a day only: the tickets of the rest would be "
+            "taken back. Nothing was asked. Leave complete: out, and have a ticket that was taken "
+            "back marked as void.",
+            code="E_MAPPING",
+        )
     return mapping
 
 

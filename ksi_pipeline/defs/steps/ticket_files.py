@@ -149,17 +149,17 @@ def _parse_file(
             refuse_file(change, report, drop, row, error)
             workspace.store.commit(change)
             return
+        pull = pulled_window(workspace, source.config, row)
         known = known_revisions(workspace, drop.connector_id)
-        revised = revise(
-            tickets, lines, drop, found, known, room, is_complete=source.mapping.complete
-        )
+        # a window of a database may hold a part of a day
+        is_complete = source.mapping.complete and pull is None
+        revised = revise(tickets, lines, drop, found, known, room, is_complete=is_complete)
         note_scattered(found, revised, source.mapping, drop)
         set_aside(change, report, drop, found)
         sold = hours_sold(tickets)
         add_files(workspace, change, drop, revised)
         add_hours(workspace, change, source, drop, revised.hours)
         written = min(drop.fetched_at_utc, _written_at(row))
-        pull = pulled_window(workspace, source.config, row)
         if pull is None:
             add_coverage(workspace, change, source, drop, found, sold, written)
         else:
