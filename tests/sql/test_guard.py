@@ -14,7 +14,7 @@ def check(query, tables=("sales", "pos.lines"), functions=(), backend="postgresq
     "query",
     [
         "select * from sales",
-        'select * from "SALES" ;',
+        'select * from "sales", SALES ;',
         "select * from pos.lines l join sales s on s.no = l.no where s.time > now()",
         "with few as (select * from sales) select * from few",
         # inside itself such a name still means the table
@@ -100,3 +100,84 @@ def test_files_of_other_databases_are_refused_as_well():
     ):
         with pytest.raises(ConfigError, match="query: cannot be used"):
             check(query, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "query"),
+    [
+        ("postgresql", 'with "CUSTOMERS" as (select 1 as no) select no from customers'),
+        ("postgresql", "select * from (with CUSTOMERS as (select 1) select * from customers) a"),
+        ("mssql", "with CUSTOMERS as (select 1 as no) select no from customers"),
+        ("postgresql", 'select * from "Sales"'),
+        ("oracle", 'select * from "sales"'),
+        ("mysql", "select * from Sales"),
+        ("hana", 'select * from "sales"'),
+    ],
+)
+def test_a_name_that_may_mean_another_table_is_refused(backend, query):
+    with pytest.raises(ConfigError, match=r"it reads|it has WITH"):
+        check(query, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "query", "tables"),
+    [
+        ("postgresql", 'select * from "Sales"', ['"Sales"']),
+        ("postgresql", "select * from SALES", ["Sales"]),
+        ("sqlite", 'select * from "SALES"', ["sales"]),
+        ("oracle", 'select * from "SALES"', ["sales"]),
+        ("mysql", "select * from `sales`", ["sales"]),
+        ("mssql", "select * from [dbo].[Sales]", ["dbo.sales"]),
+        ("hana", 'select * from "sales"', ['"sales"']),
+    ],
+)
+def test_names_are_compared_as_the_database_does(backend, query, tables):
+    assert check(query, tables, backend=backend) == query
+
+
+def test_a_name_of_tables_that_cannot_be_read_is_named():
+    with pytest.raises(ConfigError, match="tables: has '\"sales', which is no name of a table"):
+        check("select * from sales", ['"sales'])
+
+
+@pytest.mark.parametrize(
+    ("backend", "query"),
+    [
+        ("sqlite", "select no from sales where 7 in customers"),
+        ("sqlite", "select no from sales where (1, 2) in main.customers"),
+        ("mssql", "select * from sales cross apply customers"),
+        ("mssql", "select * from sales outer apply dbo.customers c"),
+        ("oracle", "select * from sales, lateral customers"),
+        ("snowflake", "select * from @stage"),
+        ("snowflake", "select * from 's3://files/all.csv'"),
+        ("snowflake", "select * from table('customers')"),
+        ("snowflake", "select * from identifier('customers')"),
+        ("snowflake", "select * from table(identifier('customers'))"),
+        ("mariadb", "select 1 /*M! from customers */"),
+        ("hana", "select no from sales /* /* */ union select no from customers -- */"),
+        ("mssql", "select next value for numbers from sales"),
+        ("oracle", "select numbers.nextval from sales"),
+        ("oracle", "select pos.numbers.CURRVAL from sales"),
+        ("mssql", "select * from sales with (updlock)"),
+        ("mssql", "select * from sales with (nolock, tablockx)"),
+    ],
+)
+def test_other_ways_to_read_a_table_or_to_write_are_refused(backend, query):
+    with pytest.raises(ConfigError, match="query: cannot be used") as refused:
+        check(query, backend=backend, functions=["table", "identifier"])
+    assert "cannot be read as SQL" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("backend", "query"),
+    [
+        ("sqlite", "with few as (select no from sales) select no from sales where no in few"),
+        ("sqlite", "select no from sales where no in sales"),
+        ("mssql", "select * from sales with (nolock) cross apply (select no as n) b"),
+        ("mssql", "select * from sales with (nolock) cross apply sales.items.nodes('/a') as x(y)"),
+        ("postgresql", "select * from sales, lateral (select no) x, lateral unnest(nos) y"),
+        ("postgresql", "select * from rows from (generate_series(1, 2)) n, (values (1)) v (a)"),
+    ],
+)
+def test_what_only_looks_like_them_is_let_through(backend, query):
+    assert check(query, backend=backend, functions=["sales.items.nodes"]) == query

@@ -1,16 +1,18 @@
 """What a query of the user may say: one SELECT of named tables, without side effects.
 
-This is the inner of two walls: the transaction is read-only as well, and the user of the database
-should be. A function that is not of the SQL standard is refused unless it is named, because no list
-of the dangerous ones is ever complete; those that are known to read files, to reach other servers
-or to change settings are refused even so.
+The rights of the user of the database are the other wall; on PostgreSQL and SQLite the transaction
+is read-only as well. What one database reads in another way than the guard might is refused. A
+function that is not of the SQL standard is refused unless it is named, because no list of the
+dangerous ones is ever complete; those that are known to read files, to reach other servers or to
+change settings are refused even so.
 """
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from ksi_pipeline.connectors.sql.guard_tables import against_tables
 from ksi_pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +68,17 @@ _NEVER = (
     "sleep",
 )
 
-_AMBIGUOUS = re.compile(r"""\\['"`]""")
+# What one database takes for the end of a text or of a comment, and another does not.
+_AMBIGUOUS = (
+    (r"/\*M?!", "it has a comment /*! or /*M! that some databases execute"),
+    (
+        r"""\\['"`]""",
+        "it has a backslash before a quote, after which a text ends in some databases and goes on "
+        "in others; write a quote in a text twice, or another escape character",
+    ),
+    (r"/\*(?:(?!\*/).)*/\*", "it has a comment in a comment, which some databases end early"),
+)
+_NUMBERS = ("nextval", "currval")
 
 
 def require_harmless(
@@ -81,65 +93,84 @@ def require_harmless(
     Args:
         connector_id: for messages.
         query: as the user wrote it.
-        tables: that it may read, as the query writes them; upper and lower case are the same.
+        tables: that it may read, as the query writes them; upper and lower case are the same where
+            the database says so.
         functions: that it may call beside those of the standard.
         backend: SQLAlchemy's name of the database, e.g. postgresql.
 
     Raises:
         ConfigError: E_SQL_QUERY.
     """
-    from sqlglot import ErrorLevel, exp, parse
-    from sqlglot.errors import SqlglotError
-
-    def refuse(why: str) -> ConfigError:
-        return ConfigError(
+    why = next(_reasons(query, tables, functions, backend), None)
+    if why is not None:
+        raise ConfigError(
             f"Connector {connector_id!r}: query: cannot be used: {why}. Nothing was asked. "
             "docs/how-to/connect-a-database.md says what a query may hold.",
             code="E_SQL_QUERY",
         )
+    return query.strip().rstrip(";").rstrip()
 
-    if "/*!" in query:
-        raise refuse("it has a comment /*! that some databases execute")
-    if _AMBIGUOUS.search(query):
-        raise refuse(
-            "it has a backslash before a quote, after which a text ends in some databases and goes "
-            "on in others; write a quote in a text twice, or another escape character"
-        )
+
+def _reasons(
+    query: str, tables: Collection[str], functions: Collection[str], backend: str
+) -> Iterator[str]:
+    """Give what speaks against a query, the first first."""
+    from sqlglot import ErrorLevel, parse
+    from sqlglot.errors import SqlglotError
+
+    for pattern, why in _AMBIGUOUS:
+        if re.search(pattern, query, re.I | re.S):
+            yield why
     # it warns of what it does not know, which is refused below
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    dialect = _DIALECTS.get(backend, backend if backend in _SAME else "")
     try:
-        dialect = _DIALECTS.get(backend, backend if backend in _SAME else "")
         found = [one for one in parse(query, dialect, error_level=ErrorLevel.RAISE) if one]
     except (SqlglotError, RecursionError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise refuse(f"it cannot be read as SQL of {backend} ({_plain(said)})") from None
+        yield f"it cannot be read as SQL of {backend} ({_plain(said)})"
+        return
     if len(found) != 1:
-        raise refuse(f"it holds {len(found)} statements, and may hold one")
+        yield f"it holds {len(found)} statements, and may hold one"
+        return
     (tree,) = found
+    yield from _against_writing(tree)
+    yield from against_tables(tree, tables, backend, dialect)
+    yield from _against_functions(tree, functions)
+
+
+def _against_writing(tree: "exp.Expr") -> Iterator[str]:
+    from sqlglot import exp
+
     if not isinstance(tree, exp.Query) or isinstance(tree, exp.Table):
-        raise refuse("it is no SELECT and no WITH ... SELECT")
+        yield "it is no SELECT and no WITH ... SELECT"
     for node in tree.walk():
-        if isinstance(node, exp.DML | exp.DDL | exp.Command | exp.Into | exp.Lock) and not (
-            isinstance(node, exp.Query)
-        ):
-            raise refuse(f"it holds {type(node).__name__.upper()}, which is more than reading")
-    allowed = {_name(name) for name in tables}
-    for table in tree.find_all(exp.Table):
-        name = _table_name(table)
-        if name and not _is_of_with(table) and name not in allowed:
-            raise refuse(f"it reads {name}, which tables: does not name")
+        is_more = isinstance(node, exp.DML | exp.DDL | exp.Command | exp.Into | exp.Lock)
+        if is_more and not isinstance(node, exp.Query):
+            yield f"it holds {type(node).__name__.upper()}, which is more than reading"
+        is_part = isinstance(node.parent, exp.Column | exp.Dot) and isinstance(node, exp.Identifier)
+        if isinstance(node, exp.NextValueFor) or (is_part and node.name.lower() in _NUMBERS):
+            yield "it takes a number from a sequence, which is more than reading"
+        if isinstance(node, exp.WithTableHint):
+            hints = [hint.name.lower() for hint in node.expressions]
+            if hints != ["nolock"]:
+                yield f"it has the table hint {', '.join(hints)}, and may have nolock only"
+
+
+def _against_functions(tree: "exp.Expr", functions: Collection[str]) -> Iterator[str]:
+    from sqlglot import exp
+
     named = {_name(name) for name in functions}
     for call in tree.find_all(exp.Func):
         name = _function_name(call)
         bare = name.rsplit(".", 1)[-1]
         if bare.startswith(_NEVER):
-            raise refuse(f"it calls {name}, which reads files, other servers or settings")
+            yield f"it calls {name}, which reads files, other servers or settings"
         if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) and name not in named:
-            raise refuse(
+            yield (
                 f"it calls {name}, which is not of the SQL standard; name it in functions: if it "
                 "only computes"
             )
-    return query.strip().rstrip(";").rstrip()
 
 
 def _name(text: str) -> str:
@@ -148,14 +179,6 @@ def _name(text: str) -> str:
 
 def _plain(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:120].replace("\x1b[4m", "")
-
-
-def _table_name(table: "exp.Table") -> str:
-    from sqlglot import exp
-
-    if not isinstance(table.this, exp.Identifier):
-        return ""  # a function that gives rows; it is judged as one
-    return ".".join(part.name for part in table.parts).lower()
 
 
 def _function_name(call: "exp.Func") -> str:
@@ -168,27 +191,3 @@ def _function_name(call: "exp.Func") -> str:
         parts.insert(0, above.this.sql())
         call, above = above, above.parent  # type: ignore[assignment]
     return _name(".".join(parts))
-
-
-def _is_of_with(table: "exp.Table") -> bool:
-    """Say whether a name means a WITH clause above it, and no table."""
-    from sqlglot import exp
-
-    if table.args.get("db"):
-        return False
-    node: exp.Expr | None = table
-    left: exp.With | None = None
-    while node is not None:
-        above = node.parent
-        known: list[exp.Expr] = []
-        if isinstance(node, exp.CTE) and isinstance(above, exp.With):
-            # here only those before it are known, or itself where it is recursive
-            at = next(place for place, cte in enumerate(above.expressions) if cte is node)
-            known, left = above.expressions[: at + bool(above.recursive)], above
-        held = node.args.get("with_")
-        if isinstance(held, exp.With) and held is not left:
-            known = held.expressions
-        if any(cte.alias.lower() == table.name.lower() for cte in known):
-            return True
-        node = above
-    return False
