@@ -44,11 +44,11 @@ class LandedParquet:
         """Add rows; the columns are always the same."""
         if self._schema is None:
             self._open(rows.schema)
-        schema = self._wider(rows.schema)
+        schema = _holding(rows, self._wider(rows.schema))
         if self._schema != schema:
             self._rewrite(schema)
         if self._writer is not None:
-            self._writer.write_table(_cast(rows, schema))
+            self._writer.write_table(_cast(rows, self._schema or schema))
         self.row_count += rows.num_rows
 
     def close(self) -> None:
@@ -72,8 +72,10 @@ class LandedParquet:
         self.close()
         before = self.path.with_suffix(".before")
         self.path.replace(before)
-        self._open(schema)
         with pq.ParquetFile(before) as file:
+            for number in range(file.num_row_groups):
+                schema = _holding(file.read_row_group(number), schema)
+            self._open(schema)
             for number in range(file.num_row_groups):
                 if self._writer is not None:
                     self._writer.write_table(_cast(file.read_row_group(number), schema))
@@ -102,5 +104,30 @@ def rows_hash(path: Path, column: str) -> tuple[str, object]:
     return hashlib.sha256(repr(said).encode()).hexdigest(), largest
 
 
+def _holding(rows: pa.Table, schema: pa.Schema) -> pa.Schema:
+    """Give a schema that can hold some rows; a number with too many digits for it is text."""
+    fields = []
+    for column, field in zip(rows.columns, schema, strict=True):
+        try:
+            _cast_column(column, field.type)
+        except pa.ArrowInvalid:
+            field = field.with_type(pa.string())
+        fields.append(field)
+    return pa.schema(fields)
+
+
 def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    return rows if rows.schema.equals(schema) else rows.cast(schema)
+    columns = [
+        _cast_column(one, field.type) for one, field in zip(rows.columns, schema, strict=True)
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _cast_column(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    if column.type == wanted:
+        return column
+    if pa.types.is_decimal(column.type) and pa.types.is_string(wanted):
+        # Arrow would write 1E-7
+        texts = [None if value is None else format(value, "f") for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, wanted)])
+    return column.cast(wanted)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from datetime import date
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -323,3 +324,27 @@ def test_a_query_with_a_backslash_is_asked_as_it_was_checked(shop):
     shop.configure(table=None, tables=["lines"], query=f"select {columns} from lines")
     _, read = shop.pull()
     assert (read.rows_loaded, current(shop.workspace)) == (1, {"17": "2"})
+
+
+def test_whole_numbers_of_a_column_with_decimals_are_a_watermark_and_others_are_none(
+    postgres, tmp_path
+):
+    numbered = {
+        "watermark": {"column": "id", "kind": "integer"},
+        "since": 0,
+        "complete_from": date(2026, 3, 20),
+    }
+    table = LINES.replace("qty", "id numeric(18,2), qty")
+    shop = Shop(postgres, tmp_path, table, **numbered)
+    shop.run("insert into lines values ('0001', 'A1', '2026-03-27 10:15Z', 'a', 7.00, 1, 2)")
+    asked, _ = shop.pull()
+    assert (asked.failed, current(shop.workspace)) == ({}, {"A1": "2"})
+    shop.run("insert into lines values ('0001', 'A2', '2026-03-27 10:15Z', 'a', 7.50, 1, 2)")
+    assert shop.failure().startswith("E_SQL_WATERMARK: ")
+    shop.run("update lines set id = 'NaN' where no = 'A2'")
+    assert shop.failure().startswith("E_SQL_WATERMARK: ")
+    shop.run(
+        "update lines set id = 1e15 where no = 'A2'", "alter table lines alter id type numeric"
+    )
+    shop.run("update lines set id = 1e25 where no = 'A2'")
+    assert shop.failure().startswith("E_SQL_WATERMARK: ")

@@ -188,6 +188,30 @@ def test_a_connector_that_fails_leaves_the_others_alone(home):
     assert current(home.workspace) == {"A1": "1"}
 
 
+def test_rows_that_cannot_be_kept_fail_their_connector_alone_and_no_value_is_shown(
+    home, monkeypatch
+):
+    from .homes import connectors, entry
+
+    real = sql_pull.rows_hash
+
+    def failing(path, column):
+        if "odd" in str(path):
+            raise ValueError("4711")
+        return real(path, column)
+
+    monkeypatch.setattr(sql_pull, "rows_hash", failing)
+    home.workspace.home.connectors.write_text(
+        connectors(entry(id="odd", watermark=UPDATED), entry())
+    )
+    home.sell(("A1", "2026-03-27 10:15:00", 1))
+    asked, _ = home.pull()
+    assert list(asked.failed) == ["odd"]
+    assert asked.failed["odd"].startswith("E_SQL_TYPE: Connector 'odd'")
+    assert "4711" not in asked.failed["odd"]
+    assert current(home.workspace) == {"A1": "1"}
+
+
 def test_a_connector_that_is_not_active_is_asked_by_name_only(home):
     home.configure(active=None)
     home.sell(("A1", "2026-03-27 10:15:00", 1))

@@ -97,6 +97,23 @@ def test_a_file_whose_later_rows_are_wider_has_all_rows_in_one_type(tmp_path, ba
     assert [v is None for v in table["x"].to_pylist()] == [v is None for b in batches for v in b]
 
 
+@pytest.mark.parametrize(
+    ("batches", "texts"),
+    [
+        (([2**62], [Decimal("1e-25")]), [str(2**62), "0." + "0" * 24 + "1"]),
+        (([Decimal("1e-25")], [2**62]), ["0." + "0" * 24 + "1", str(2**62)]),
+        (([Decimal(10) ** 30], [Decimal("1e-20")]), [str(10**30), "0." + "0" * 19 + "1"]),
+        (([Decimal("1e-20")], [Decimal(10) ** 30]), ["0." + "0" * 19 + "1", str(10**30)]),
+        (([Decimal("1e-7")], ["x"]), ["0.0000001", "x"]),
+    ],
+)
+def test_numbers_that_together_have_too_many_digits_are_text(tmp_path, batches, texts):
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(landed(tmp_path / "a", *batches))
+    assert table["x"].to_pylist() == texts
+
+
 def test_the_hash_of_rows_forgets_their_order_and_nothing_else(tmp_path):
     one = rows_hash(landed(tmp_path / "a", [1, 2], [3]), "x")
     assert rows_hash(landed(tmp_path / "b", [3], [2, 1]), "x") == one

@@ -24,6 +24,7 @@ from ksi_pipeline.core.errors import ConfigError
 
 BATCH_ROWS = 20_000
 _STEPS = 10_000
+_TOO_LARGE = 2**63
 
 
 class SqlSource:
@@ -81,7 +82,20 @@ class SqlSource:
         Raises:
             ConfigError: E_SQL_WATERMARK, it is no whole number.
         """
-        return self._number(self.largest())
+        return self.number(self.largest())
+
+    def number(self, value: object) -> int:
+        """Give a value of a watermark of kind integer.
+
+        Raises:
+            ConfigError: E_SQL_WATERMARK, it is no whole number, or one of more than 64 bits.
+        """
+        # SQL's bigger numbers come as Decimal, and NaN is one too
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            read = Decimal(value)
+            if read.is_finite() and abs(read) < _TOO_LARGE and int(read) == read:
+                return int(read)
+        raise self._wrong_watermark("is no whole number below 2^63")
 
     def count_without_watermark(self) -> int:
         """Count the rows that are never asked for."""
@@ -128,7 +142,7 @@ class SqlSource:
 
     def _ends(self, span: Span, sample: object) -> tuple[object, object]:
         if self._config.is_by_number:
-            self._number(sample)
+            self.number(sample)
             return span.start, span.end
         found = bounds(span, sample, self._zones)
         if found is None:
@@ -138,12 +152,6 @@ class SqlSource:
                 "form, in UTC or without offset"
             )
         return found
-
-    def _number(self, value: object) -> int:
-        # SQL's bigger numbers come as Decimal
-        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value % 1 == 0:
-            return int(value)
-        raise self._wrong_watermark("is no whole number")
 
     def _wrong_watermark(self, why: str) -> ConfigError:
         config = self._config

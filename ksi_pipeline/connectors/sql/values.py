@@ -19,6 +19,7 @@ from ksi_pipeline.core.errors import ContractError
 INSTANT = pa.timestamp("us", "UTC")
 WALL_TIME = pa.timestamp("us")
 _DIGITS = 38
+_INT_DIGITS = 19
 _AS_TEXT = (time, timedelta, UUID)
 _BYTES = (bytes, bytearray, memoryview)
 _KNOWN = (bool, int, float, Decimal, str, datetime, date, dict, list, tuple, *_AS_TEXT, *_BYTES)
@@ -52,15 +53,25 @@ def to_array(name: str, values: Sequence[Any]) -> pa.Array:
 
 
 def unified(a: pa.DataType, b: pa.DataType) -> pa.DataType:
-    """Give a type to which the values of both can be cast without loss."""
+    """Give a type to which the values of both can be cast without loss.
+
+    Two decimals may be cast to the longer scale where their values have the room; whoever casts
+    them finds out.
+    """
     if a == b or pa.types.is_null(b):
         return a
     if pa.types.is_null(a):
         return b
     scales = [_scale(one) for one in (a, b)]
     if None not in scales:
-        return pa.decimal128(_DIGITS, max(scale or 0 for scale in scales))
+        scale = max(scale or 0 for scale in scales)
+        whole = any(map(pa.types.is_integer, (a, b)))
+        return pa.string() if whole and _INT_DIGITS + scale > _DIGITS else _decimal(scale)
     return pa.string()
+
+
+def _decimal(scale: int) -> pa.DataType:
+    return pa.decimal128(_DIGITS, scale)
 
 
 def _scale(kind: pa.DataType) -> int | None:
@@ -91,7 +102,7 @@ def _decimal_of(values: Sequence[Any]) -> pa.DataType | None:
             if isinstance(exponent, str):
                 return None  # NaN or infinity
             scale = max(scale, -exponent)
-    return pa.decimal128(_DIGITS, scale) if scale <= _DIGITS else None
+    return _decimal(scale) if scale <= _DIGITS else None
 
 
 def _text(name: str, value: Any) -> str:

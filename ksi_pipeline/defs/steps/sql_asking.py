@@ -83,8 +83,8 @@ def _mapping_of(workspace: Workspace, config: SqlConfig) -> Mapping:
         raise ConfigError(
             f"The mapping {path} says complete: true, and connector {config.id!r} reads a "
             "database, of which a window may hold a part of a day only: the tickets of the rest "
-            "would be taken back. Nothing was asked. Leave complete: out, and have a ticket that was taken "
-            "back marked as void.",
+            "would be taken back. Nothing was asked. Leave complete: out, and have a ticket that "
+            "was taken back marked as void.",
             code="E_MAPPING",
         )
     return mapping

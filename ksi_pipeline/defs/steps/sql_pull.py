@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from ksi_pipeline.connectors.config import find_connector, load_connectors, of_kind
 from ksi_pipeline.connectors.sql.config import SqlConfig, midnight_utc
 from ksi_pipeline.connectors.sql.source import SqlSource
@@ -91,6 +93,13 @@ def pull_databases(
             if only is not None and isinstance(error, ConfigError):
                 raise
             report.failed[config.id] = f"{error.code}: {error}"
+        except (pa.ArrowException, ArithmeticError, ValueError) as error:
+            # no value is shown: it may be of a row
+            report.failed[config.id] = (
+                f"E_SQL_TYPE: Connector {config.id!r}: the rows of a window cannot be kept "
+                f"({type(error).__name__}). Of this window nothing was kept; what was kept before "
+                "stays. Ask for fewer columns, or turn them into text in query:."
+            )
     return report
 
 
@@ -214,9 +223,9 @@ def _land(
     finally:
         landed.close()
     hashed, largest = rows_hash(landed.path, config.watermark)
-    mark = int(str(largest)) if config.is_by_number and largest is not None else None
-    if not config.is_by_number:
-        mark = largest_known(largest, asking.zones)
+    mark = largest_known(largest, asking.zones)
+    if config.is_by_number:
+        mark = None if largest is None else source.number(largest)
     return landed.row_count, hashed, None if mark is None else min(mark, span.end)
 
 
