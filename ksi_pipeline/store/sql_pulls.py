@@ -19,6 +19,7 @@ from ksi_pipeline.store.tables import SQL_PULLS, TICKET_FILES
 from ksi_pipeline.store.ticket_files import SeenFile, note_ticket_file
 
 _BLOCK = 4 << 20
+_QUARTER_US = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,9 @@ def keep_pull(store: Store, pull: Pull, landed: Path, now: datetime, final: time
     """Keep what a window gave, and note it for reading where it says something new.
 
     Rows that are those of the last pull of the same window are not kept again, and nothing is
-    noted, unless the hours of the window can no longer change now (`final` past its end) and could
-    then: they stop being provisional.
+    noted, unless it says more than that one did: it covers later time, or that one was made by
+    hand, or the hours of the window can no longer change now (`final` past its end) and could then:
+    they stop being provisional.
 
     Args:
         store: of the data home.
@@ -95,11 +97,8 @@ def keep_pull(store: Store, pull: Pull, landed: Path, now: datetime, final: time
     with store.ledger.transaction() as connection:
         last = _last_like(connection, pull)
         is_same = last is not None and last["rows_hash"] == pull.rows_hash
-        if last is not None and is_same and last["to_mark"] == pull.to_mark:
-            ends = pull.covers.end + final if pull.covers else None
-            becomes_final = ends and from_us(int(last["asked_at_utc"])) < ends <= pull.asked_at_utc
-            if not becomes_final:
-                return False
+        if last is not None and is_same and not _says_more(pull, last, final):
+            return False
         file_id = None
         if pull.covers is not None or (pull.row_count and not is_same):
             known = _file_of(connection, last) if last is not None and is_same else None
@@ -144,6 +143,20 @@ def _last_like(connection: Connection, pull: Pull) -> Row | None:
     last = select(SQL_PULLS).where(same).order_by(SQL_PULLS.c.pull_id.desc()).limit(1)
     found = connection.execute(last).mappings().first()
     return dict(found) if found else None
+
+
+def _says_more(pull: Pull, last: Row, final: timedelta) -> bool:
+    """Say whether a pull says more than the last one of the same window with the same rows."""
+    if last["to_mark"] != pull.to_mark or (last["is_by_hand"] and not pull.is_by_hand):
+        return True
+    if pull.covers is None:
+        return False
+    # no hour of any zone ends between two quarters
+    covered = -1 if last["covers_to_utc"] is None else int(last["covers_to_utc"]) // _QUARTER_US
+    if to_us(pull.covers.end) // _QUARTER_US > covered:
+        return True
+    ends = pull.covers.end + final
+    return from_us(int(last["asked_at_utc"])) < ends <= pull.asked_at_utc
 
 
 def _file_of(connection: Connection, pull: Row) -> tuple[str, str, int] | None:

@@ -69,6 +69,30 @@ def test_an_hour_that_is_not_over_and_one_before_since_are_not_covered(tmp_path,
     assert said(home, "2026-03-27 17:00") == COMPLETE
 
 
+def test_hours_after_the_last_row_are_covered_though_nothing_new_came(tmp_path):
+    settings = {"watermark": NUMBERED, "since": 0, "complete_from": date(2026, 3, 20)}
+    home = Home(tmp_path, **settings)
+    home.sell(("A1", "2026-03-27 10:15:00", 1))
+    home.sql("update lines set id = rowid")
+    home.pull()
+    assert said(home, "2026-03-27 18:00") is None
+    home.at("2026-03-27 19:00")
+    asked, _ = home.pull()
+    assert (asked.row_count, asked.new_count) == (1, 1)
+    assert said(home, "2026-03-27 18:00") == COMPLETE
+    home.at("2026-03-27 19:10")
+    assert home.pull()[0].new_count == 0
+
+
+def test_a_window_asked_by_hand_does_not_stand_in_for_that_of_the_schedule(tmp_path):
+    home = Home(tmp_path, watermark=UPDATED)
+    home.sell(("A1", "2026-03-27 10:15:00", 1))
+    home.pull(only="till", window=Window(at("2026-03-27 00:00"), at("2026-03-28 00:00")))
+    assert said(home, "2026-03-27 09:00") is None
+    home.pull()
+    assert said(home, "2026-03-27 09:00") == COMPLETE
+
+
 def test_a_day_without_any_ticket_is_covered(tmp_path):
     home = Home(tmp_path)
     home.sell(("A1", "2026-03-21 10:15:00", 1))
