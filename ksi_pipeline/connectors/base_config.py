@@ -34,6 +34,8 @@ class ConnectorBase(BaseModel):
     absent_question: ClassVar[str]
     # What has to be said of one of this kind besides: setting -> what a person is asked.
     questions: ClassVar[dict[str, str]]
+    # What a template shows filled in, though it could be left out or is no text.
+    examples: ClassVar[dict[str, object]] = {}
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     kind: str

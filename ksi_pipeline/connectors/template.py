@@ -27,14 +27,16 @@ def template(kind: type[ConnectorBase], kind_name: str, connector_id: str) -> st
         indent = "    " if lines[1:] else "  - "
         said = textwrap.wrap(meanings.get(name, ""), _WIDTH)
         lines += [f"    # {line}" for line in said] if lines[1:] else []
-        if field.is_required():
-            value = given.get(name) or _EXAMPLES.get(name) or _example_of(name)
+        default = field.get_default(call_default_factory=True)
+        if field.is_required() or name in kind.examples:
+            examples = {**_EXAMPLES, **kind.examples, **given}
+            value = examples.get(name) or _example_of(name)
             lines.append(indent + _written(name, value))
         elif name == "absent_means":
             lines.append("    # zero or missing; without it, it cannot be activated")
             lines.append("    # absent_means: missing")
-        elif field.default is not None:
-            lines.append("    # " + _written(name, field.default))
+        elif default is not None:
+            lines.append("    # " + _written(name, default))
         else:
             lines.append(f"    # {name}:")
     return "\n".join(lines) + "\n"

@@ -123,6 +123,24 @@ def test_a_template_shows_every_setting_of_its_kind_with_its_meaning_and_loads(t
     assert loaded.absent_means == "missing"
 
 
+def test_a_database_needs_its_table_like_its_other_settings(home):
+    settings = {
+        "mapping": "till",
+        "url_env": "POS_URL",
+        "watermark": "id",
+        "watermark_kind": "integer",
+        "since": "0",
+        "complete_from": "2026-01-31",
+    }
+    given = [text for name, value in settings.items() for text in ("--set", f"{name}={value}")]
+    new = ["new", "pos", "--kind", "sql", "--absent-means", "missing", *given]
+    said = refused(home, *new, code="E_CONNECTOR_SETTING")
+    assert "--set table=VALUE is missing" in said
+    done(home, *new, "--set", "table=pos.lines")
+    (loaded,) = load_connectors(home / "connectors.yaml")
+    assert (loaded.table, loaded.since) == ("pos.lines", 0)
+
+
 def test_a_template_of_a_wrong_id_or_kind_is_refused(home):
     refused(home, "new", "bad id", "--template", code="E_CONNECTORS_FILE")
     refused(home, "new", "pos", "--kind", "fax", "--template", code="E_CONNECTOR_KIND")

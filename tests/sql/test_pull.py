@@ -308,6 +308,8 @@ def test_a_window_of_too_many_rows_is_given_up_whole(home):
         ({"table": None, "query": "select 1"}, "query: needs tables:"),
         ({"tables": ["lines"]}, "tables: and functions: belong to query:"),
         ({"since": 7}, "since: should be a day like 2026-01-31"),
+        ({"since": "²"}, "since: it should be a day like 2026-01-31, or a number"),
+        ({"since": "soon"}, "since: it should be a day like 2026-01-31, or a number"),
         ({"watermark": NUMBERED}, "since: should be a number"),
         ({"watermark": NUMBERED, "since": 0}, "complete_from: is needed"),
         ({"watermark": {**UPDATED, "zone": "Mars"}}, "it is no IANA zone"),

@@ -28,8 +28,8 @@ class SqlConfig(ConnectorBase):
         functions: that the query may call and that are not of the SQL standard.
         watermark: column by which a pull finds what is new; rows in which it is null are never
             asked for.
-        watermark_kind: `ticket_time`, when the ticket was made; `updated_at`, when the row was last
-            written; `integer`, a number that only grows.
+        watermark_kind: what that column is: `ticket_time`, when the ticket was made; `updated_at`,
+            when the row was last written; `integer`, a number that only grows.
         watermark_zone: of times without offset: an IANA name, or `site` for each site's own.
         since: first watermark to ask for: a day (UTC), or a number.
         complete_from: first day (UTC) of which the source holds every ticket; default: since.
@@ -37,6 +37,7 @@ class SqlConfig(ConnectorBase):
         overlap_ids: the same for numbers.
         longest_window_days: of one query where years are asked for.
         longest_window_ids: the same for numbers.
+        connect_timeout_s: after which no connection is made (PostgreSQL, SQLite).
         statement_timeout_s: after which the database gives a query up.
         max_rows: of one window.
         max_mb: of one window, as it is kept.
@@ -51,9 +52,17 @@ class SqlConfig(ConnectorBase):
     questions: ClassVar = {
         "mapping": "Name of its file in mappings/, without .yaml",
         "url_env": "NAME of the environment variable that holds the SQLAlchemy URL",
+        "table": "Table or view, with its schema before a point",
         "watermark": "Column by which what is new is found",
         "watermark_kind": "That column is: ticket_time, updated_at, integer",
         "since": "First value of it to ask for: a day like 2026-01-31, or a number",
+    }
+
+    examples: ClassVar = {
+        "table": "pos.ticket_lines",
+        "watermark": "updated_at",
+        "watermark_kind": "updated_at",
+        "since": date(2026, 1, 31),
     }
 
     kind: Literal["sql"]
@@ -111,7 +120,12 @@ class SqlConfig(ConnectorBase):
         """Read what was typed where a person was asked."""
         if not isinstance(given, str):
             return given
-        return int(given) if given.isdigit() else date.fromisoformat(given)
+        if given.isdecimal():
+            return int(given)
+        try:
+            return date.fromisoformat(given)
+        except ValueError as error:
+            raise ValueError("it should be a day like 2026-01-31, or a number") from error
 
     @field_validator("watermark_zone")
     @classmethod
