@@ -6,6 +6,8 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from ksi_pipeline.connectors.sql.failures import Teller
+from ksi_pipeline.core.errors import FeedUnavailable
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.run import run_main_job
 
@@ -56,6 +58,28 @@ def test_an_address_that_does_not_work_is_not_repeated(home, url, code):
     said = home.failure()
     assert said.startswith(f"{code}: ")
     assert not any(part in said for part in ("p4ss", "reader", "db.example", "nowhere", "no url"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cannot open: Server=db.example;UID=reader;PWD=p4ss (0) (SQLDriverConnect)",
+        "no pg_hba entry for DB.EXAMPLE of db.example,other.example",
+        'invalid value "p4ss" in column net',
+    ],
+)
+def test_of_a_failure_without_a_known_cause_no_word_of_the_driver_is_shown(text):
+    from sqlalchemy.exc import DBAPIError
+
+    def fail():
+        raise DBAPIError("select 'p4ss'", {"x": "p4ss"}, RuntimeError("22018", f"[22018] {text}"))
+
+    with pytest.raises(FeedUnavailable) as failed:
+        Teller("till", "POS_URL", "table 'lines'", "time", 1).attempt(fail)
+    assert str(failed.value).startswith(
+        "Connector 'till': the database failed with RuntimeError (SQLSTATE 22018). Of this window"
+    )
+    assert not any(part in str(failed.value).lower() for part in ("p4ss", "example", "reader"))
 
 
 def test_a_file_that_is_not_there_is_not_made(home, tmp_path):

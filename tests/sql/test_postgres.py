@@ -348,3 +348,13 @@ def test_whole_numbers_of_a_column_with_decimals_are_a_watermark_and_others_are_
     )
     shop.run("update lines set id = 1e25 where no = 'A2'")
     assert shop.failure().startswith("E_SQL_WATERMARK: ")
+
+
+def test_a_failure_shows_no_value_of_a_row(shop):
+    shop.run("insert into lines values ('0001', 'A1-of-Ann', '2026-03-27 10:15Z', 'a', 1, 2)")
+    columns = "store, no, time, sku, qty, no::integer as net"
+    shop.configure(table=None, tables=["lines"], query=f"select {columns} from lines")
+    said = shop.failure()
+    assert said.startswith("E_SQL_FAILED: Connector 'till': the database failed with ")
+    assert "(SQLSTATE 22P02)" in said
+    assert "Ann" not in said

@@ -1,22 +1,20 @@
 """What a database says no to, in our words: a code for each cause, and never a secret.
 
-SQLAlchemy and drivers write addresses, users, parameters and sometimes values into their messages.
-So a cause that is known gets words of our own, and of one that is not only the first line of the
-driver is shown, with everything that the URL holds blotted out.
+SQLAlchemy and drivers write addresses, users, parameters and values of rows into their messages, in
+parts and in spellings of their own. So no word of theirs is shown: a cause that is known gets words
+of our own, and of one that is not only the name of the error and its SQLSTATE are told.
 """
 
 import re
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import quote, quote_plus
 
-from sqlalchemy import URL
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from ksi_pipeline.core.errors import ConfigError, FeedRefused, FeedUnavailable, KsiError
 
 _T = TypeVar("_T")
-_SHOWN = 200
+_STATE = r"[0-9A-Z]{5}"
 _STATES = {
     "28000": "E_SQL_AUTH",
     "28P01": "E_SQL_AUTH",
@@ -89,14 +87,6 @@ class Teller:
         """Take what messages name."""
         self._who = f"Connector {connector_id!r}"
         self._named = {"env": env, "asked": asked, "watermark": watermark, "timeout": timeout_s}
-        self._secrets: tuple[str, ...] = ()
-
-    def hide(self, url: URL, text: str) -> None:
-        """Remember what no message may show."""
-        values = [text, url.password, url.username, url.host, url.database, *_query_values(url)]
-        known = {str(value) for value in values if value and len(str(value)) > 2}
-        known |= {written(value) for value in known for written in (quote, quote_plus)}
-        self._secrets = tuple(sorted(known, key=len, reverse=True))
 
     def attempt(self, call: Callable[[], _T]) -> _T:
         """Call, and turn what SQLAlchemy raises into an error of ours.
@@ -125,18 +115,18 @@ class Teller:
             )
         original = getattr(error, "orig", None) or error
         text = str(original)
-        code = _STATES.get(str(getattr(original, "sqlstate", None) or ""))
+        state = _state_of(original)
+        code = _STATES.get(state)
         if code is None:
             code = next((c for c, words in _WORDS if re.search(words, text, re.I)), "E_SQL_FAILED")
         if code == "E_SQL_WATERMARK" and "operator" not in text:
             code = "E_SQL_FAILED"  # a function of query: that is not there
         kind = FeedUnavailable if code in _PASSING else FeedRefused
         if code == "E_SQL_FAILED":
-            said = f"the database failed with {type(original).__name__}: {self._blotted(text)}"
+            said = f"the database failed with {type(original).__name__}"
             todo = "Try the query with the same user in another tool"
         else:
             said, todo = (part.format(**self._named) for part in _SAID[code])
-        state = getattr(original, "sqlstate", None)
         named = f" (SQLSTATE {state})" if state else ""
         return kind(
             f"{self._who}: {said}{named}. Of this window nothing was kept; what was kept before "
@@ -144,15 +134,11 @@ class Teller:
             code=code,
         )
 
-    def _blotted(self, text: str) -> str:
-        line = text.splitlines()[0] if text else "no message"
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return line[:_SHOWN].rstrip(". ")
 
-
-def _query_values(url: URL) -> list[str]:
-    values: list[str] = []
-    for value in url.query.values():
-        values += [value] if isinstance(value, str) else list(value)
-    return values
+def _state_of(error: object) -> str:
+    """Give the SQLSTATE of a driver's error; empty where it has none."""
+    # pyodbc gives it as the first of its arguments
+    for state in (getattr(error, "sqlstate", None), *getattr(error, "args", ())[:1]):
+        if isinstance(state, str) and re.fullmatch(_STATE, state):
+            return state
+    return ""

@@ -57,7 +57,6 @@ class SqlSource:
             config.statement_timeout_s,
         )
         read = self._read(url)
-        self._tell.hide(read, url)
         self.backend = read.get_backend_name()
         if question.query is not None:
             require_harmless(
