@@ -1,11 +1,13 @@
 """Which hours a ticket feed is asked for now. Decides only; whoever asks, notes what was answered.
 
-    due        hours that can still change: the young ones at each tick, the last 7 days once a
-               day, and a month once more on the third day after it
+    due        hours that can still change: the young ones at each tick; once a day the last 7 days
+               and what was young when that was last done; and a month once more, whole, when its
+               last hour is no longer young
     catch-up   hours that are over and were never answered since: after a time out of order, of a
                code that was linked later, of a request that failed; a few at each tick
 
-At one tick no hour of a code is asked for twice.
+At one tick no hour of a code is asked for twice. No request holds hours of two of these: one that
+its feed refuses, because it keeps no more than a month, takes no younger hours with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,7 @@ from ksi_pipeline.core.gaps import (
     missing,
     whole,
 )
-from ksi_pipeline.core.time import DAY, HOUR, Window, local_midnight_utc, merged
+from ksi_pipeline.core.time import DAY, HOUR, Window, local_midnight_utc, merged, minus
 
 # A multiplicative hash (Knuth): where catching up begins, another place each hour.
 _SCATTER = 2654435761
@@ -34,7 +36,7 @@ class Swept:
 
     Attributes:
         day: local date on which the last 7 days were asked.
-        month: the first of the last month that was asked after its end.
+        month: the first of the last month that was asked after its last hour was young.
     """
 
     day: date | None = None
@@ -48,28 +50,42 @@ class AskingRules:
     Attributes:
         young: hours that ended less than this ago are asked at each tick.
         recent: those that ended less than this ago, once a day.
-        month_day: day of the month from which the month before is asked once more.
+        most_between: how long ago the last such day may be, for what was young then to be asked
+            now; a month, as long as the longest interval.
         longest: of one request.
         most_catch_up: requests for hours that were missed.
     """
 
     young: timedelta = timedelta(hours=72)
     recent: timedelta = timedelta(days=7)
-    month_day: int = 3
+    most_between: timedelta = timedelta(days=32)
     longest: timedelta = timedelta(days=7)
     most_catch_up: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask now: what is due, newest last; then what was missed, newest first.
+    """What to ask now: what is due, then what was missed; both newest first.
 
     Attributes:
         swept: what holds once every question that is due was answered.
+        before: what held before.
+        day: hours that were asked only because a day began; empty where none were.
+        month: hours that were asked only because a month is final.
     """
 
     questions: tuple[Question, ...]
     swept: Swept
+    before: Swept = Swept()
+    day: tuple[Window, ...] = ()
+    month: tuple[Window, ...] = ()
+
+    def noted(self, failed: Sequence[Window]) -> Swept:
+        """Give what holds now that some windows failed: a day and a month each for itself."""
+        return Swept(
+            day=self.before.day if _overlap(self.day, failed) else self.swept.day,
+            month=self.before.month if _overlap(self.month, failed) else self.swept.month,
+        )
 
 
 def plan(
@@ -96,24 +112,36 @@ def plan(
         also: asked whatever is known of it, cut to the hours that are over.
     """
     over = hour_begin(now, zone)
-    today = now.astimezone(zone).date()
-    known = Swept(
-        day=today,
-        month=_month_before(today) if today.day >= rules.month_day else swept.month,
-    )
-    spans = _due(known, swept, over, zone, rules)
     past = Window(start, over) if start < over else None
-    asked = [inside for span in spans if past and (inside := span.overlap(past))]
-    asked += [also] if also else []
-    due = merged(w for span in merged(asked) if (w := whole(span, over, zone)))
+    today = now.astimezone(zone).date()
+    # With the day, so that a month that always fails is tried once a day and not at each tick.
+    month = _final_month(over, zone, rules) if swept.day != today else swept.month
+    known = Swept(today, month)
+    spans = [
+        span.overlap(past) if span and past else None
+        for span in _due(known, swept, over, zone, rules)
+    ]
+    tiers: list[list[Window]] = []
+    for span in (*spans, also):
+        taken = [window for tier in tiers for window in tier]
+        asked = whole(span, over, zone) if span else None
+        tiers.append(minus(asked, taken) if asked else [])
+    due = merged(window for tier in tiers for window in tier)
     questions = [
         Question(piece, codes)
-        for window in due
-        for piece in cut(window, rules.longest, zone)
+        for tier in tiers
+        for window in reversed(tier)
+        for piece in reversed(cut(window, rules.longest, zone))
         if (codes := linked_in(links, piece))
     ]
     missed = missing(links, answered, past, zone=zone, longest=rules.longest, but=due)
-    return Plan((*questions, *_some(missed, rules.most_catch_up, now)), known)
+    return Plan(
+        (*questions, *_some(missed, rules.most_catch_up, now)),
+        swept=known,
+        before=swept,
+        day=tuple(tiers[1]),
+        month=tuple(tiers[2]),
+    )
 
 
 def first_hour(
@@ -134,15 +162,26 @@ def first_hour(
 
 def _due(
     known: Swept, swept: Swept, over: datetime, zone: ZoneInfo, rules: AskingRules
-) -> list[Window]:
-    """Give the spans that can still change and were not asked as often as they should be."""
-    spans = [Window(over - rules.young - HOUR, over)]
+) -> tuple[Window, Window | None, Window | None]:
+    """Give the young hours, those of the day and those of the month; null is not due."""
+    young = Window(over - rules.young - HOUR, over)
+    day = month = None
     if swept.day != known.day:
-        spans.append(Window(over - rules.recent, over))
+        start = over - rules.recent
+        if swept.day is not None:
+            # each hour once more after it was young, however long nobody asked
+            was_young = local_midnight_utc(swept.day, zone) - rules.young - HOUR
+            start = min(start, max(was_young, young.start - rules.most_between))
+        day = Window(start, over)
     if known.month is not None and known.month != swept.month:
         ends = (known.month, (known.month + 31 * DAY).replace(day=1))
-        spans.append(Window(*(local_midnight_utc(day, zone) for day in ends)))
-    return spans
+        month = Window(*(local_midnight_utc(date_, zone) for date_ in ends))
+    return young, day, month
+
+
+def _final_month(over: datetime, zone: ZoneInfo, rules: AskingRules) -> date:
+    """Give the first of the last month that has no young hour."""
+    return _month_before((over - rules.young).astimezone(zone).date())
 
 
 def _some(missed: Sequence[Question], most: int, now: datetime) -> list[Question]:
@@ -157,6 +196,10 @@ def _some(missed: Sequence[Question], most: int, now: datetime) -> list[Question
     hour = int(now.timestamp()) // 3600
     first = hour * _SCATTER % 2**32 % len(missed)
     return [*newest_first[first:], *newest_first[:first]][:most]
+
+
+def _overlap(some: Sequence[Window], others: Sequence[Window]) -> bool:
+    return any(one.overlap(other) for one in some for other in others)
 
 
 def _month_before(today: date) -> date:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ksi_pipeline.core.asking import AskingRules, Swept, first_hour, plan
 from ksi_pipeline.core.gaps import Answered, Linked, Question, answered_by_code, missing
+from ksi_pipeline.core.schedule import next_tick, read_rule
 from ksi_pipeline.core.time import Window, local_hours
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -58,36 +59,81 @@ def test_an_hour_is_asked_for_once_more_when_it_can_no_longer_change():
     assert question.window.start == became_final <= NOW - 73 * HOUR + HOUR
 
 
-def test_once_a_day_the_last_seven_days_are_asked_in_one_request():
+def test_once_a_day_the_rest_of_the_last_seven_days_is_asked_in_a_request_of_its_own():
     yesterday = Swept(date(2026, 5, 19), SWEPT.month)
     found = asked([SINCE_JANUARY], swept=yesterday)
-    assert found.questions == (Question(window("2026-05-13T12:00", "2026-05-20T12:00"), ALL),)
+    assert found.questions == (
+        Question(window("2026-05-17T11:00", "2026-05-20T12:00"), ALL),
+        Question(window("2026-05-13T12:00", "2026-05-17T11:00"), ALL),
+    )
     assert found.swept == SWEPT
 
 
-def test_from_the_third_of_a_month_the_month_before_is_asked_whole_once():
+def test_a_month_is_asked_whole_once_when_its_last_hour_is_no_longer_young():
     march = Swept(date(2026, 5, 3), date(2026, 3, 1))
-    known = answer("2026-01-01", "2026-05-03T12:00", "2026-05-03T12:00")
-    on_the_third = asked([known], now=at("2026-05-03T12:05"), swept=march)
-    windows = [q.window for q in on_the_third.questions]
-    assert windows[0].start == at("2026-04-01")
-    assert windows[-1].end == at("2026-05-03T12:00")
-    assert len(windows) == 5
-    assert on_the_third.swept.month == date(2026, 4, 1)
-    assert len(asked([known], now=at("2026-05-03T13:05"), swept=on_the_third.swept).questions) == 1
-    second = asked([known], now=at("2026-05-02T12:05"), swept=march)
-    assert second.swept.month == date(2026, 3, 1)
+    known = answer("2026-01-01", "2026-05-04T00:00", "2026-05-04T00:05")
+    on_the_fourth = asked([known], now=at("2026-05-04T00:05"), swept=march)
+    windows = [q.window for q in on_the_fourth.questions]
+    assert windows[-1].start == at("2026-04-01")
+    assert windows[0] == window("2026-04-30T23:00", "2026-05-04T00:00")
+    assert on_the_fourth.swept.month == date(2026, 4, 1)
+    later = asked([known], now=at("2026-05-04T01:05"), swept=on_the_fourth.swept)
+    assert len(later.questions) == 1
+    third = asked([known], now=at("2026-05-03T23:05"), swept=Swept(date(2026, 5, 2), march.month))
+    assert third.swept.month == date(2026, 3, 1)
+
+
+def test_a_month_that_becomes_final_in_the_middle_of_a_day_is_asked_the_next():
+    rules = AskingRules(young=80 * HOUR)
+    swept = asked(now=at("2026-05-04T07:05"), swept=Swept(), rules=rules).swept
+    assert swept.month == date(2026, 3, 1)
+    swept = asked(now=at("2026-05-04T08:05"), swept=swept, rules=rules).swept
+    assert swept.month == date(2026, 3, 1)
+    found = asked(now=at("2026-05-05T00:05"), swept=swept, rules=rules)
+    assert found.swept.month == date(2026, 4, 1)
+    assert at("2026-04-01") in {q.window.start for q in found.questions}
 
 
 def test_a_month_is_a_calendar_month_on_the_clock_of_the_site():
     february = Swept(date(2026, 4, 3), date(2026, 2, 1))
     found = asked(
-        [answer("2026-01-01", "2026-04-03T12:00", "2026-04-03T12:00")],
-        now=at("2026-04-03T12:05"),
+        [answer("2026-01-01", "2026-04-04T12:00", "2026-04-04T12:00")],
+        now=at("2026-04-04T12:05"),
         swept=february,
         zone=MADRID,
     )
-    assert found.questions[0].window.start == at("2026-02-28T23:00")
+    assert found.questions[-1].window.start == at("2026-02-28T23:00")
+
+
+FIRST_DAY = Swept(date(2026, 5, 19), date(2026, 3, 1))
+
+
+def test_what_is_due_is_asked_newest_first_and_no_request_holds_hours_of_two_reasons():
+    found = asked([SINCE_JANUARY], swept=FIRST_DAY)
+    starts = [q.window.start for q in found.questions]
+    assert starts == sorted(starts, reverse=True)
+    young, day = at("2026-05-17T11:00"), at("2026-05-13T12:00")
+    assert {young, day} <= set(starts)
+
+
+def test_a_month_that_fails_is_asked_again_the_next_day_and_not_at_the_next_tick():
+    found = asked([SINCE_JANUARY], swept=FIRST_DAY)
+    swept = found.noted([window("2026-04-01", "2026-04-08")])
+    assert swept == Swept(date(2026, 5, 20), date(2026, 3, 1))
+    assert len(asked([SINCE_JANUARY], now=NOW + HOUR, swept=swept).questions) == 1
+    tomorrow = asked([SINCE_JANUARY], now=NOW + DAY, swept=swept)
+    assert at("2026-04-01") in {q.window.start for q in tomorrow.questions}
+
+
+def test_a_day_that_fails_keeps_the_month_that_was_answered():
+    found = asked([SINCE_JANUARY], swept=FIRST_DAY)
+    swept = found.noted([window("2026-05-14", "2026-05-15")])
+    assert swept == Swept(date(2026, 5, 19), date(2026, 4, 1))
+
+
+def test_young_hours_that_fail_are_asked_at_the_next_tick_anyway():
+    found = asked([SINCE_JANUARY], swept=FIRST_DAY)
+    assert found.noted([window("2026-05-19", "2026-05-20")]) == SWEPT
 
 
 def test_six_hours_out_of_order_within_the_last_days_cost_no_request_more():
@@ -151,12 +197,15 @@ def test_requests_that_go_on_failing_do_not_keep_the_others_from_being_asked():
 
 def test_days_asked_for_by_name_are_asked_whatever_is_known_and_never_twice():
     found = asked([SINCE_JANUARY], also=window("2026-05-16", "2026-05-18"))
-    assert [q.window for q in found.questions] == [window("2026-05-16", "2026-05-20T12:00")]
+    assert [q.window for q in found.questions] == [
+        window("2026-05-17T11:00", "2026-05-20T12:00"),
+        window("2026-05-16", "2026-05-17T11:00"),
+    ]
 
 
 def test_days_asked_for_by_name_may_lie_before_since():
     found = asked([SINCE_JANUARY], start=at("2026-05-20"), also=window("2024-01-01", "2024-01-03"))
-    assert found.questions[0].window == window("2024-01-01", "2024-01-03")
+    assert found.questions[-1].window == window("2024-01-01", "2024-01-03")
 
 
 def test_without_since_nothing_older_than_35_days_or_the_first_answer_is_asked():
@@ -269,6 +318,49 @@ def test_once_the_feed_answers_every_hour_was_asked_for_after_it_was_over(
     assert len(steady.questions) == 1
 
 
+@pytest.mark.parametrize(
+    ("every", "final_after"),
+    [
+        ("12h", 7 * DAY),
+        ("1d", 3 * DAY),
+        ("1d", 7 * DAY),
+        ("1d", 10 * DAY),
+        ("1w", 3 * DAY),
+        ("1w", 10 * DAY),
+        ("1mo", 3 * DAY),
+        ("1mo", 20 * DAY),
+    ],
+)
+def test_every_hour_is_asked_by_the_first_tick_after_it_can_no_longer_change(every, final_after):
+    rule, rules = read_rule(every), AskingRules(young=final_after)
+    begin, days = at("2026-01-10"), 100
+    now, swept, known = begin + timedelta(minutes=2), Swept(), []
+    ticks = []
+    while now < begin + days * DAY:
+        ticks.append(now)
+        found = plan(
+            [Linked("A")],
+            answered_by_code(known),
+            swept,
+            start=begin - 5 * DAY,
+            now=now,
+            zone=MADRID,
+            rules=rules,
+        )
+        known += [Answered(q.window.start, q.window.end, now, ("A",)) for q in found.questions]
+        swept = found.swept
+        now = next_tick(rule, now, MADRID) + timedelta(minutes=2)
+    late = []
+    for hour in local_hours(Window(begin, ticks[-1] - final_after - 32 * DAY), MADRID):
+        final = hour.end_utc + final_after
+        then = [a.fetched_at_utc for a in known if a.start <= hour.from_utc < a.end]
+        # of a day's first tick: the rest of the seven days is asked once a day
+        wanted = next(t for t in ticks if t >= final + (DAY if every == "12h" else timedelta()))
+        if not any(final <= at_ <= wanted for at_ in then):
+            late.append(hour.from_utc)
+    assert late == []
+
+
 @pytest.mark.parametrize("zone", [MADRID, ZoneInfo("Australia/Lord_Howe")], ids=str)
 def test_two_months_of_hourly_ticks_ask_a_little_more_than_once_a_tick(zone):
     known, swept, counts = [], Swept(), Counter()
@@ -290,5 +382,6 @@ def test_two_months_of_hourly_ticks_ask_a_little_more_than_once_a_tick(zone):
         swept = found.swept
         if hour > 0:
             counts[len([q for q in found.questions if not q.is_catch_up])] += 1
-    assert counts[1] >= 60 * 24 - 5
+    # one more on each day, and five more on the day that a month is asked
+    assert counts[1] >= 60 * 24 - 62
     assert max(counts) <= 6
