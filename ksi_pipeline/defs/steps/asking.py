@@ -88,7 +88,7 @@ def _rules(workspace: Workspace, config: ConnectorBase) -> AskingRules:
 
 
 def note_swept(workspace: Workspace, connector_id: str, site_id: str, swept: Swept) -> None:
-    """Note that everything that was due was answered."""
+    """Note what was asked whole."""
     if swept == _swept(workspace, connector_id, site_id):
         return
     said = f"{swept.day or ''} {swept.month or ''}"

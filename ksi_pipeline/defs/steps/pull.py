@@ -90,9 +90,10 @@ def pull_due(
             due = [q for q in planned.questions if not q.is_catch_up]
             if not site.pull(due):
                 break
-            if not site.has_failed:
-                note_swept(workspace, config.id, space.site_id, planned.swept)
-            site.catch_up([q for q in planned.questions if q.is_catch_up])
+            note_swept(workspace, config.id, space.site_id, planned.noted(site.failed))
+            # where nothing that is due was answered, the past has no better chance
+            if not due or len(site.failed) < len(due):
+                site.catch_up([q for q in planned.questions if q.is_catch_up])
         learn_final_after(workspace, config.id)
     return report
 

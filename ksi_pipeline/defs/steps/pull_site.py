@@ -24,7 +24,7 @@ from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change, to_us
 
-# Of requests for hours that were missed: what keeps failing may be the hours, not the feed.
+# What keeps failing may be the hours, not the feed.
 _GIVES_UP_AFTER = 3
 
 
@@ -47,7 +47,7 @@ class SitePull:
     """Asks one connector for the codes of one site.
 
     Attributes:
-        has_failed: whether a request failed, or an answer was no list of rows.
+        failed: windows of requests that failed, and of answers that were no list of rows.
         hold_before: hours before it of requests that fail wait for the end of a backfill; or null.
     """
 
@@ -61,24 +61,35 @@ class SitePull:
         *,
         hold_before: datetime | None = None,
     ) -> None:
-        self.has_failed, self.hold_before = False, hold_before
+        self.hold_before = hold_before
+        self.failed: list[Window] = []
         self._workspace, self._report, self._config = workspace, report, config
         self._space = space
         self._asking = _Asking(workspace, config, space.file.site.zone_info, hosts)
 
     def pull(self, questions: Sequence[Question], *, is_alone: bool = False) -> bool:
-        """Ask in order until one fails; False where the next site need not be tried.
+        """Ask each in order; False where the connector as a whole cannot be asked.
+
+        A question that fails keeps the others from nothing: it may be its hours, not the feed.
+        Once several failed one after the other, the rest is refused unasked.
 
         Raises:
             ConfigError: the connector is asked alone, by name, and cannot be.
         """
+        failed_in_a_row = 0
         for number, outcome in self._outcomes(questions):
-            if isinstance(outcome, KsiError):
-                if is_alone and isinstance(outcome, ConfigError):
-                    raise outcome
+            if not isinstance(outcome, KsiError):
+                failed_in_a_row = 0
+                self._keep(questions[number], outcome)
+                continue
+            if is_alone and isinstance(outcome, ConfigError):
+                raise outcome
+            failed_in_a_row += 1
+            cannot_be_asked = _is_of_the_connector(outcome)
+            if cannot_be_asked or failed_in_a_row == _GIVES_UP_AFTER:
                 self._refuse(outcome, questions[number:])
-                return False
-            self._keep(outcome)
+                return not cannot_be_asked
+            self._refuse(outcome, questions[number : number + 1])
         return True
 
     def catch_up(self, questions: Sequence[Question]) -> None:
@@ -87,11 +98,11 @@ class SitePull:
         for number, outcome in self._outcomes(questions):
             if not isinstance(outcome, KsiError):
                 failed_in_a_row = 0
-                self._keep(outcome)
+                self._keep(questions[number], outcome)
                 continue
             failed_in_a_row += 1
             self._refuse(outcome, questions[number : number + 1])
-            if failed_in_a_row == _GIVES_UP_AFTER:
+            if failed_in_a_row == _GIVES_UP_AFTER or _is_of_the_connector(outcome):
                 return
 
     def _outcomes(
@@ -106,11 +117,11 @@ class SitePull:
             self._workspace.progress(what, self._asking.share)
             yield number, outcome
 
-    def _keep(self, answers: Sequence[Answer]) -> None:
+    def _keep(self, question: Question, answers: Sequence[Answer]) -> None:
         for answer in answers:
             self._report.answer_count += 1
-            if not _is_list(self._report, answer):
-                self.has_failed = True
+            if not _is_list(self._report, answer) and question.window not in self.failed:
+                self.failed.append(question.window)
             self._report.new_count += keep_raw(
                 self._workspace.store,
                 _raw(answer, self._space.site_id),
@@ -118,7 +129,7 @@ class SitePull:
             )
 
     def _refuse(self, error: KsiError, questions: Sequence[Question]) -> None:
-        self.has_failed = True
+        self.failed += [question.window for question in questions]
         self._report.failed.setdefault(self._config.id, f"{error.code}: {error}")
         for question in _joined(questions):
             change = Change(cause=f"feed {self._config.id} failed", hold_before=self.hold_before)
@@ -160,6 +171,11 @@ class _Asking:
             )
             self._of_thread.connector = known
         return known
+
+
+def _is_of_the_connector(error: KsiError) -> bool:
+    """Say whether no other question can do better: its configuration is wrong, its host rests."""
+    return isinstance(error, ConfigError) or error.code == "E_FEED_RESTS"
 
 
 def _is_list(report: PullReport, answer: Answer) -> bool:
