@@ -83,10 +83,11 @@ def pull_databases(
         began = workspace.clock()
         try:
             if only is None:
-                require_asked(workspace, config)
                 if not is_by_hand and began < next_due(workspace, config, workspace.spaces()):
                     continue
+                # also of one that is refused below, or it would be due again at once
                 note_asked(workspace, config.id, began)
+                require_asked(workspace, config)
             config.require_absent_means()
             _pull(workspace, report, asking_of(workspace, config), window)
         except KsiError as error:
