@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from ksi_pipeline.core.time import Window
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.run import run_main_job
 from ksi_pipeline.defs.steps.final_after import (
@@ -16,7 +17,7 @@ from ksi_pipeline.sandbox.pos_api import PosApi
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import TOKEN, dagster_instance, query
-from .test_sync import NOON, ROWS, Shop
+from .test_sync import NOON, ROWS, START, Shop
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SINCE = "    since: 2026-05-10\n"
@@ -49,8 +50,8 @@ def test_what_is_set_wins_over_what_was_learned_and_that_over_the_setting_of_all
     till = open_shop()
     assert final_after_of(till.workspace, "pos-main") == 72 * HOUR
     learn_from_changes(till)
-    # seen when the seven days were asked, on the next day
-    assert final_after_of(till.workspace, "pos-main") == 7 * DAY
+    # seen when the seven days were asked, the last of them a day younger when asked before
+    assert final_after_of(till.workspace, "pos-main") == 6 * DAY
     set_final_after(till, 24)
     assert final_after_of(till.workspace, "pos-main") == 24 * HOUR
 
@@ -61,7 +62,18 @@ def test_a_learned_lateness_widens_what_is_asked_at_each_tick(open_shop):
     till.asked()
     till.tick()
     first = min(start for start, _, _ in till.asked())
-    assert first == till.now.replace(minute=0) - 7 * DAY - HOUR
+    assert first == till.now.replace(minute=0) - 6 * DAY - HOUR
+
+
+def test_an_outage_of_the_machine_that_asks_is_not_learned_as_lateness_of_the_feed(open_shop):
+    till = open_shop()
+    till.tick(-5 * DAY)
+    till.api.replace_rows([{**row, "num_tickets": row["num_tickets"] + 1} for row in ROWS])
+    till.tick(5 * DAY, also=Window(START, NOON))
+    till.tick(DAY)
+    changed = till.workspace.store.read("ticket_hours").num_rows - len(till.complete())
+    assert changed > 100
+    assert final_after_of(till.workspace, "pos-main") == 72 * HOUR
 
 
 def test_a_new_value_touches_hours_that_were_not_final_and_holds_for_these_only(open_shop):

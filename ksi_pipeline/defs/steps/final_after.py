@@ -10,7 +10,7 @@ from ksi_pipeline.core.lateness import LONGEST, learned_lateness
 from ksi_pipeline.core.time import HOUR
 from ksi_pipeline.defs.steps.touched import hours_in
 from ksi_pipeline.defs.workspace import Workspace
-from ksi_pipeline.store.asked import revisions_since
+from ksi_pipeline.store.asked import answers_of, revisions_since
 from ksi_pipeline.store.store import Change, from_us, to_us
 
 _SECOND = timedelta(seconds=1)
@@ -37,7 +37,13 @@ def learn_final_after(workspace: Workspace, connector_id: str) -> None:
     if day == today:
         return
     since = workspace.clock() - 2 * LONGEST
-    found = learned_lateness(revisions_since(workspace.store, connector_id, since))
+    answers = [
+        answer
+        for space in workspace.spaces()
+        for answer in answers_of(workspace.store, connector_id, space.site_id)
+        if answer.fetched_at_utc >= since
+    ]
+    found = learned_lateness(revisions_since(workspace.store, connector_id, since), answers)
     learned_s = max(int(known_s), int(found / _SECOND) if found else 0)
     workspace.store.commit(Change(steps={step: f"{today} {learned_s}"}))
 
