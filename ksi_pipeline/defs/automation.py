@@ -9,10 +9,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.defs.steps.asking import due_connectors
 from ksi_pipeline.defs.workspace import Workspace
-from ksi_pipeline.store.lock import only_run
+from ksi_pipeline.store.lock import is_run_held
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -116,11 +115,7 @@ def _reason_to_wait(
     found = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=_ONE_RUN), limit=1)
     if found:
         return f"Run {found[0].run_id} of {found[0].job_name} is not done yet."
-    try:
-        with only_run(workspace.home):
-            return None
-    except TransientError:
-        return "`ksi run` works on the data home."
+    return "`ksi run` works on the data home." if is_run_held(workspace.home) else None
 
 
 def _has_failed(instance: dg.DagsterInstance, workspace: Workspace) -> str | None:

@@ -6,11 +6,28 @@ tickets.lock    reading kept answers, which a run and a backfill both do; they w
 """
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.store.layout import DataHome
+
+# Whoever only looks whether a lock is held has it for an instant.
+_ATTEMPTS = 5
+_BETWEEN_S = 0.05
+
+
+def is_run_held(home: DataHome) -> bool:
+    """Say whether a run by hand works on the data home; several may look at once."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "run.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 @contextmanager
@@ -55,10 +72,20 @@ def _held(home: DataHome, name: str, message: str | None) -> Iterator[None]:
     """Hold a lock; without a message for who comes second, wait for it."""
     home.root.mkdir(parents=True, exist_ok=True)
     with (home.root / name).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if message else 0))
-        except OSError as error:
-            if message is None:
-                raise
-            raise TransientError(message, code="E_RUN_LOCKED") from error
+        if message is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            _lock_at_once(file, message)
         yield
+
+
+def _lock_at_once(file: IO[str], message: str) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise TransientError(message, code="E_RUN_LOCKED") from error
+            time.sleep(_BETWEEN_S)
+        else:
+            return
