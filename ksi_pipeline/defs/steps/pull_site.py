@@ -47,7 +47,7 @@ class SitePull:
     """Asks one connector for the codes of one site.
 
     Attributes:
-        failed: windows of requests that failed, and of answers that were no list of rows.
+        failed: windows of which a request failed, was given up, or gave no list of rows.
         hold_before: hours before it of requests that fail wait for the end of a backfill; or null.
     """
 
