@@ -19,7 +19,7 @@ from ksi_pipeline.defs.steps.asking import (
 )
 from ksi_pipeline.defs.steps.connector_state import is_asked
 from ksi_pipeline.defs.steps.final_after import learn_final_after
-from ksi_pipeline.defs.steps.pull_site import PullReport, SitePull
+from ksi_pipeline.defs.steps.pull_site import GIVES_UP_AFTER, PullReport, SitePull
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
@@ -88,7 +88,7 @@ def pull_due(
             planned = plan_for(workspace, config, space, also)
             site = SitePull(workspace, report, config, space, hosts)
             due = [q for q in planned.questions if not q.is_catch_up]
-            if not site.pull(due):
+            if not site.pull(due, gives_up_after=GIVES_UP_AFTER):
                 break
             note_swept(workspace, config.id, space.site_id, planned.noted(site.failed))
             # where nothing that is due was answered, the past has no better chance

@@ -25,7 +25,7 @@ from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change, to_us
 
 # What keeps failing may be the hours, not the feed.
-_GIVES_UP_AFTER = 3
+GIVES_UP_AFTER = 3
 
 
 @dataclass(slots=True)
@@ -67,11 +67,14 @@ class SitePull:
         self._space = space
         self._asking = _Asking(workspace, config, space.file.site.zone_info, hosts)
 
-    def pull(self, questions: Sequence[Question], *, is_alone: bool = False) -> bool:
+    def pull(
+        self, questions: Sequence[Question], *, is_alone: bool = False, gives_up_after: int = 1
+    ) -> bool:
         """Ask each in order; False where the connector as a whole cannot be asked.
 
         A question that fails keeps the others from nothing: it may be its hours, not the feed.
-        Once several failed one after the other, the rest is refused unasked.
+        Once `gives_up_after` failed one after the other, the rest is refused unasked; by 1, the
+        first that fails speaks for the connector.
 
         Raises:
             ConfigError: the connector is asked alone, by name, and cannot be.
@@ -86,9 +89,9 @@ class SitePull:
                 raise outcome
             failed_in_a_row += 1
             cannot_be_asked = _is_of_the_connector(outcome)
-            if cannot_be_asked or failed_in_a_row == _GIVES_UP_AFTER:
+            if cannot_be_asked or failed_in_a_row == gives_up_after:
                 self._refuse(outcome, questions[number:])
-                return not cannot_be_asked
+                return not cannot_be_asked and gives_up_after > 1
             self._refuse(outcome, questions[number : number + 1])
         return True
 
@@ -102,7 +105,7 @@ class SitePull:
                 continue
             failed_in_a_row += 1
             self._refuse(outcome, questions[number : number + 1])
-            if failed_in_a_row == _GIVES_UP_AFTER or _is_of_the_connector(outcome):
+            if failed_in_a_row == GIVES_UP_AFTER or _is_of_the_connector(outcome):
                 return
 
     def _outcomes(
