@@ -95,12 +95,7 @@ def pull_databases(
                 raise
             report.failed[config.id] = f"{error.code}: {error}"
         except (pa.ArrowException, ArithmeticError, ValueError) as error:
-            # no value is shown: it may be of a row
-            report.failed[config.id] = (
-                f"E_SQL_TYPE: Connector {config.id!r}: the rows of a window cannot be kept "
-                f"({type(error).__name__}). Of this window nothing was kept; what was kept before "
-                "stays. Ask for fewer columns, or turn them into text in query:."
-            )
+            report.failed[config.id] = _cannot_be_kept(config, error)
     return report
 
 
@@ -228,6 +223,15 @@ def _land(
     if config.is_by_number:
         mark = None if largest is None else source.number(largest)
     return landed.row_count, hashed, None if mark is None else min(mark, span.end)
+
+
+def _cannot_be_kept(config: SqlConfig, error: Exception) -> str:
+    # no value is shown: it may be of a row
+    return (
+        f"E_SQL_TYPE: Connector {config.id!r}: the rows of a window cannot be kept "
+        f"({type(error).__name__}). Of this window nothing was kept; what was kept before stays. "
+        "Ask for fewer columns, or turn them into text in query:."
+    )
 
 
 def _too_large(asking: Asking, span: Span) -> FeedRefused:
