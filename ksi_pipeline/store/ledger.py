@@ -7,7 +7,17 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ksi_pipeline.core.errors import ConfigError
@@ -71,6 +81,11 @@ class Ledger:
         if partitions is not None:
             query = query.where(FILES.c.partition.in_(partitions))
         return self.rows(query.order_by(FILES.c.file_id))
+
+    def newest_file(self) -> int:
+        """Give the file_id of the file added last, whether it counts or not; 0 where none was."""
+        (row,) = self.rows(select(func.max(FILES.c.file_id).label("newest")))
+        return int(row["newest"] or 0)
 
     def chunk(self, chunk_id: str) -> Row | None:
         """Give the ledger row of a chunk, or None when it was never seen."""

@@ -163,6 +163,16 @@ class Store:
             change.adds.append((dataset, source, partition, written))
         return bool(live) or written is not None
 
+    def append(
+        self, change: Change, dataset: str, table: pa.Table, *, source: str, partition: str
+    ) -> None:
+        """Let a source that has no rows in a dataset and partition yet have these.
+
+        Where it has some, the change ends in E_LEDGER_CONFLICT when it is committed.
+        """
+        written = self._write(dataset, table, source, partition)
+        change.adds.append((dataset, source, partition, written))
+
     def retire(self, change: Change, dataset: str, *, prefix: str) -> pa.Table:
         """Let every source whose name begins with a prefix have no rows in a dataset any more.
 

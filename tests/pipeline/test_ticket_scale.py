@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ksi_pipeline.core.ticket_revisions import current_revisions
 from ksi_pipeline.core.time import Window
+from ksi_pipeline.defs.steps import parse
 from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
@@ -134,6 +135,19 @@ def test_an_answer_that_turns_up_late_does_not_hide_a_later_one_that_was_no_news
         parse_answers(workspace)
     assert [row["num_tickets"] for row in holds(workspace)] == [25]
     assert reconcile(workspace).is_balanced
+
+
+def test_an_answer_that_is_applied_again_alone_keeps_its_other_hours(tmp_path, monkeypatch):
+    monkeypatch.setattr(parse, "ANSWERS_AT_ONCE", 4)
+    workspace = a_home(tmp_path / "home")
+    second, one = timedelta(seconds=1), Window(START, START + HOUR)
+    for rows, at, window in (([sold(0, 1)], 1, one), ([sold(0, 1), sold(1, 5)], 50, WINDOW)):
+        came(workspace, rows, START + DAY + at * second, window)
+        parse_answers(workspace)
+    for number in range(4):
+        came(workspace, [sold(0, 9 + number)], START + DAY + (2 + number) * second, one)
+    parse_answers(workspace)
+    assert [row["num_tickets"] for row in holds(workspace)] == [1, 5]
 
 
 def test_an_answer_over_the_end_of_a_month_lies_in_two_partitions(tmp_path):

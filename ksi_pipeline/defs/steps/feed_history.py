@@ -58,11 +58,16 @@ class FeedHistory:
                 self._known[dataset, month].append(table)
 
     def write(self, change: Change, kind: str, name: str) -> None:
-        """Let a change hold what was added, as said by `<kind>:<connector>/<site>/<name>`."""
+        """Let a change hold what was added, as said by `<kind>:<connector>/<site>/<name>-after<n>`.
+
+        What the lake knows of a feed is only ever added to, so the same answers read once more get
+        another source: n is the newest file of the ledger.
+        """
+        newest = self._store.ledger.newest_file()
         for (dataset, month), tables in self._added.items():
-            source = f"{kind}:{self._feed}{name}"
+            source = f"{kind}:{self._feed}{name}-after{newest}"
             rows = pa.concat_tables(tables)
-            self._store.replace(change, dataset, rows, source=source, partition=month)
+            self._store.append(change, dataset, rows, source=source, partition=month)
         self._added.clear()
 
     def part(self) -> None:
