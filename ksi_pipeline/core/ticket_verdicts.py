@@ -4,7 +4,7 @@ Every refusal has its words here. Rows that are plainly right never come here (c
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -21,8 +21,10 @@ from ksi_pipeline.core.ticket_row import (
     require_fields,
     shown,
 )
-from ksi_pipeline.core.time import LocalHour, hour_start_utc
+from ksi_pipeline.core.time import LocalHour, Window, hour_start_utc
 
+# What was asked for, by ext_ref_code.
+WindowsByCode = Mapping[str, Sequence[Window]]
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -100,22 +102,29 @@ def _find_hour(
         row.refuse("E_OUTSIDE_WINDOW", f"time {instant.isoformat()} lies outside what was asked")
 
 
-def refuse_together(rows: Sequence[JudgedRow], fetch: Fetch, known_codes: Collection[str]) -> None:
-    """Refuse what is wrong among rows; all rows of a code-hour have to be there, or none."""
-    _refuse_not_asked(rows, fetch, known_codes)
+def refuse_together(rows: Sequence[JudgedRow], not_asked: WindowsByCode) -> None:
+    """Refuse what is wrong among rows; all rows of a code-hour have to be there, or none.
+
+    Args:
+        rows: judged by themselves.
+        not_asked: the windows that earlier answers were asked for, by code, of codes that this
+            answer was not asked for.
+    """
+    _refuse_not_asked(rows, not_asked)
     _refuse_repeated(rows)
     _refuse_rest_of_hour(rows)
 
 
-def _refuse_not_asked(
-    rows: Sequence[JudgedRow], fetch: Fetch, known_codes: Collection[str]
-) -> None:
-    """Leave the rows of other linked codes to their own request, which knows their zone."""
-    others = set(known_codes) - set(fetch.asked_codes)
+def _refuse_not_asked(rows: Sequence[JudgedRow], not_asked: WindowsByCode) -> None:
+    """Leave the rows of other codes to their own request, where there was one for the hour."""
     for row in rows:
-        code = row.ext_ref_code
-        if code in others:
-            row.refuse("E_NOT_ASKED", f"code {code!r} has its own request and was not asked here")
+        windows = not_asked.get(row.ext_ref_code or "", ())
+        if row.instant is not None and any(window.contains(row.instant) for window in windows):
+            row.refuse(
+                "E_NOT_ASKED",
+                f"code {row.ext_ref_code!r} was not asked here, and had a request of its own for "
+                "this hour before",
+            )
 
 
 def _refuse_repeated(rows: Sequence[JudgedRow]) -> None:

@@ -12,7 +12,7 @@ code and hour with one of them, go through the row-wise rules (core.ticket_verdi
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +29,17 @@ from ksi_pipeline.core.ticket_answer import (
     RejectedRow,
 )
 from ksi_pipeline.core.ticket_row import AMOUNT_COLUMNS, KNOWN_FIELDS
-from ksi_pipeline.core.ticket_scan import NULL, Element, PlainRows, arrow_column, sent_rows
+from ksi_pipeline.core.ticket_scan import (
+    NULL,
+    Element,
+    PlainRows,
+    SentRows,
+    arrow_column,
+    sent_rows,
+)
 from ksi_pipeline.core.ticket_verdicts import (
     JudgedRow,
+    WindowsByCode,
     judged_row,
     refuse_together,
     refused_hours,
@@ -52,7 +60,12 @@ _MOST_CELLS = 1 << 22
 
 
 def parse_hourly_answer(
-    body: bytes, fetch: Fetch, *, known_codes: Collection[str], is_small: bool | None = None
+    body: bytes,
+    fetch: Fetch,
+    *,
+    known_codes: Collection[str],
+    asked_before: Callable[[], WindowsByCode] = dict,
+    is_small: bool | None = None,
 ) -> ParsedAnswer:
     """Read an answer strictly.
 
@@ -60,7 +73,11 @@ def parse_hourly_answer(
         body: as received: a bare JSON list in UTF-8.
         fetch: what was asked.
         known_codes: codes that are linked to a unit. Rows of any other code are kept as unmatched
-            and reported, so that they count once the code is linked.
+            and reported, so that they count once the code is linked. Nothing else depends on it:
+            links change, and a kept answer must always read the same.
+        asked_before: gives the windows that earlier answers of the feed were asked for, by code;
+            only called where a row of another code than those asked for comes. Such a row is
+            loaded, unless an earlier answer was asked for its code and hour.
         is_small: whether all rows are read one by one, which gives the same; null, as its size
             suggests.
 
@@ -70,11 +87,12 @@ def parse_hourly_answer(
     sent = sent_rows(body, fetch.label, is_small=is_small)
     grid = hour_grid(fetch.window, fetch.zone)
     plain, others = sent.plain, sent.others
+    not_asked = _not_asked(sent, fetch, asked_before)
     places = np.empty(0, dtype=np.int64)
     judged = _judged(others, fetch)
     if plain is not None:
         places = grid.places_of(plain.instants)
-        is_odd = _is_doubtful(plain, places, grid, fetch, known_codes)
+        is_odd = _is_doubtful(plain, places, grid, not_asked)
         doubtful = plain.kept(is_odd).elements()
         judged += _judged(doubtful, fetch)
         shares = _shares_an_hour(plain, places, grid, judged) & ~is_odd
@@ -84,7 +102,7 @@ def parse_hourly_answer(
         is_plain = ~(is_odd | shares)
         plain, places = plain.kept(is_plain), places[is_plain]
     judged.sort(key=lambda row: row.number)
-    refuse_together(judged, fetch, known_codes)
+    refuse_together(judged, not_asked)
     good = [row for row in judged if row.refused_as is None]
     rows = _table(plain, places, grid, good, fetch)
     unknown = _unknown(rows, known_codes)
@@ -106,20 +124,27 @@ def _judged(elements: Sequence[Element], fetch: Fetch) -> list[JudgedRow]:
     return [judged_row(number, raw, value, fetch, hours) for number, raw, value in elements]
 
 
+def _not_asked(
+    sent: SentRows, fetch: Fetch, asked_before: Callable[[], WindowsByCode]
+) -> WindowsByCode:
+    """Give the earlier questions for codes that were sent and not asked for."""
+    codes = set(sent.plain.code_texts) if sent.plain is not None else set()
+    for _, _, value in sent.others:
+        code = value.get("ext_ref_code") if isinstance(value, dict) else None
+        if isinstance(code, str):
+            codes.add(code)
+    codes -= set(fetch.asked_codes)
+    return {code: spans for code, spans in asked_before().items() if code in codes} if codes else {}
+
+
 def _is_doubtful(
-    plain: PlainRows,
-    places: Int64s,
-    grid: HourGrid,
-    fetch: Fetch,
-    known_codes: Collection[str],
+    plain: PlainRows, places: Int64s, grid: HourGrid, not_asked: WindowsByCode
 ) -> NDArray[np.bool_]:
     """Find the rows that need a verdict: outside the hours, not asked for, or named twice."""
     is_odd = places < 0
-    others = set(known_codes) - set(fetch.asked_codes)
-    if others:
-        not_asked = [number for number, text in enumerate(plain.code_texts) if text in others]
-        if not_asked:
-            is_odd |= np.isin(plain.codes, not_asked)
+    if not_asked:
+        others = [number for number, text in enumerate(plain.code_texts) if text in not_asked]
+        is_odd |= np.isin(plain.codes, others)
     categories = plain.categories
     if len(plain.category_texts):
         categories = np.where(categories == NULL, len(plain.category_texts), categories)

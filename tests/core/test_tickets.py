@@ -231,10 +231,28 @@ def test_a_code_without_its_leading_zeros_is_another_code():
     assert codes_of(parse(a_row(9, "1"))) == ["E_UNKNOWN_CODE"]
 
 
-def test_a_linked_code_that_was_not_asked_for_is_left_to_its_own_request():
-    answer = parse(a_row(9, "0002"), asked_codes=("0001",))
-    assert codes_of(answer) == ["E_NOT_ASKED"]
+@pytest.mark.parametrize("is_small", [True, False])
+def test_a_code_that_was_not_asked_for_is_left_to_the_request_it_had_before(is_small):
+    fetch = a_fetch(asked_codes=("0001",))
+    answer = parse_hourly_answer(
+        json.dumps([a_row(9, "0002"), a_row(10, "0002")]).encode(),
+        fetch,
+        known_codes={"0001", "0002"},
+        asked_before=lambda: {"0002": [Window(NINE, NINE + HOUR)]},
+        is_small=is_small,
+    )
+    assert [(row.row_number, row.code) for row in answer.rejected] == [(0, "E_NOT_ASKED")]
+    assert answer.rows["row_number"].to_pylist() == [1]
     assert answer.refused_hours == {}
+
+
+def test_whether_a_code_is_linked_does_not_decide_what_is_loaded():
+    rows = [
+        parse(a_row(9, "0002"), known=known, asked_codes=("0001",)).rows
+        for known in (["0001"], ["0001", "0002"])
+    ]
+    assert rows[0].num_rows == 1
+    assert rows[0].equals(rows[1])
 
 
 def test_money_is_read_from_the_text_and_never_as_a_float():

@@ -13,6 +13,7 @@ from ksi_pipeline.core.ticket_revisions import current_revisions
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps import parse
 from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
+from ksi_pipeline.defs.steps.ticket_replay import replay_tickets
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change
@@ -255,3 +256,34 @@ def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_anothe
     ) == [((START + hour * HOUR).replace(tzinfo=None), n) for hour, n in ((2, 4), (3, 7))]
     assert reconcile(workspace).is_balanced
     assert reconcile(workspace).rows_in == 5
+
+
+def link(workspace: Workspace, code: str) -> None:
+    path = workspace.home.spaces / "shop.yaml"
+    line = f'  - {{connector: pos-main, ext_ref_code: "{code}", unit: "0002"}}\n'
+    path.write_text(path.read_text() + line)
+
+
+def test_rows_of_a_code_that_is_linked_later_stay_when_their_answer_is_read_anew(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    came(workspace, [sold(0, 5), sold(0, 7, "0009")], START + DAY, WINDOW, codes=("0001",))
+    parse_answers(workspace)
+    link(workspace, "0009")
+    path = workspace.home.connectors
+    path.write_text(path.read_text().replace("active: true", "active: true, currency: EUR"))
+    parse_answers(workspace)
+    assert [(row["ext_ref_code"], row["num_tickets"]) for row in holds(workspace)] == [
+        ("0001", 5),
+        ("0009", 7),
+    ]
+    assert replay_tickets(workspace).is_equal
+
+
+def test_what_is_sent_unasked_does_not_change_an_hour_that_was_asked_for_before(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    later = START + DAY + HOUR
+    came(workspace, [sold(0, 6, "0002")], START + DAY, WINDOW, codes=("0002",))
+    came(workspace, [sold(0, 5), sold(0, 7, "0002")], later, WINDOW, codes=("0001",))
+    report = parse_answers(workspace)
+    assert [row["num_tickets"] for row in holds(workspace)] == [5, 6]
+    assert report.codes == {"E_NOT_ASKED": 1}

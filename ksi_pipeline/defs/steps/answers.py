@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import repeat
 
 import numpy as np
@@ -17,6 +18,7 @@ from ksi_pipeline.core.ticket_defaults import with_defaults
 from ksi_pipeline.core.ticket_revisions import new_revisions
 from ksi_pipeline.core.tickets import Fetch, ParsedAnswer, parse_hourly_answer
 from ksi_pipeline.core.time import HOUR, Window
+from ksi_pipeline.defs.steps.asked_before import AskedBefore
 from ksi_pipeline.defs.steps.coverage import note_coverage, units_by_code
 from ksi_pipeline.defs.steps.feed_history import FeedHistory
 from ksi_pipeline.defs.workspace import Workspace, digest
@@ -71,6 +73,7 @@ class AnswerBatch:
         self._workspace, self._config, self._space = workspace, config, space
         self._report = report
         self._history = FeedHistory(workspace.store, config.id, space)
+        self._asked = AskedBefore(workspace.store, config.id, space.site_id)
         self._units = units_by_code(space, config.id)
         self._change = Change(hold_before=hold_before)
         self.hold_before = hold_before
@@ -92,7 +95,12 @@ class AnswerBatch:
         counts["rows_unmatched"] = 0
         try:
             body = read_raw(self._workspace.store, fetch)
-            answer = parse_hourly_answer(body, question, known_codes=set(self._units))
+            answer = parse_hourly_answer(
+                body,
+                question,
+                known_codes=set(self._units),
+                asked_before=partial(self._asked.windows, fetch),
+            )
             answer = with_defaults(answer, self._config.currency, self._config.tax_included)
         except ContractError as error:
             self._refuse(question, error)

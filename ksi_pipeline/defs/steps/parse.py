@@ -19,6 +19,7 @@ from ksi_pipeline.defs.steps.answers import (
     AnswerBatch,
     ParseReport,
 )
+from ksi_pipeline.defs.steps.asked_before import rank_of
 from ksi_pipeline.defs.steps.coverage import units_by_code
 from ksi_pipeline.defs.steps.feed_history import FeedHistory
 from ksi_pipeline.defs.steps.holding import Holding
@@ -104,11 +105,6 @@ def _feed_of(fetch: Row) -> tuple[str, str]:
     return fetch["connector_id"], fetch["site_id"]
 
 
-def _rank(fetch: Row) -> tuple[int, str, int]:
-    """Order answers as they hold."""
-    return fetch["fetched_at_utc"], fetch["raw_sha256"], fetch["fetch_id"]
-
-
 def _with_later_ones(workspace: Workspace, waiting: list[Row]) -> list[Row]:
     """Add the answers that were read before one that came earlier for the same hours.
 
@@ -123,12 +119,12 @@ def _with_later_ones(workspace: Workspace, waiting: list[Row]) -> list[Row]:
     change = Change(cause=f"a late answer of {connector_id}")
     change.fetches_to_apply_again += [fetch["fetch_id"] for fetch in later]
     workspace.store.commit(change)
-    return sorted([*waiting, *later], key=_rank)
+    return sorted([*waiting, *later], key=rank_of)
 
 
 def _follows_one_of(waiting: Iterable[Row], fetch: Row) -> bool:
     return any(
-        _rank(late) < _rank(fetch)
+        rank_of(late) < rank_of(fetch)
         and late["from_utc"] < fetch["to_utc"]
         and fetch["from_utc"] < late["to_utc"]
         for late in waiting
