@@ -9,7 +9,6 @@ from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.errors import ContractError
@@ -147,7 +146,7 @@ class AnswerBatch:
         codes = Counter(rejected.code for rejected in answer.rejected)
         self._report.messages += [f"{r.code}: {r.message}" for r in answer.rejected[:5]]
         self._report.codes.update(codes)
-        loaded = _row_count(added) + _row_count(_said_before(known, question))
+        loaded = _row_count(added)
         # E_UNKNOWN_CODE is a notice: its row was loaded and counts once the code is linked.
         refused = codes.total() - codes["E_UNKNOWN_CODE"]
         return {
@@ -219,10 +218,3 @@ def _question(fetch: Row, space: Space) -> Fetch:
 def _row_count(rows: pa.Table) -> int:
     """Count the rows that an answer sent, without zeros that follow from absence."""
     return int(np.count_nonzero(rows["row_number"].to_numpy() >= 0))
-
-
-def _said_before(known: pa.Table, question: Fetch) -> pa.Table:
-    """Give the rows of an answer that is applied once more."""
-    came = pa.scalar(question.fetched_at_utc, known.schema.field("fetched_at_utc").type)
-    same = known.filter(pc.equal(known["fetched_at_utc"], came))
-    return same.filter(pc.equal(same["raw_sha256"], question.raw_sha256))

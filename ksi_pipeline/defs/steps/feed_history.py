@@ -6,8 +6,11 @@ by the next run that reads an answer of the feed.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ksi_pipeline.core.months import (
     LONG,
@@ -22,6 +25,7 @@ from ksi_pipeline.store.store import Change, Store
 
 _NOT_PARTED = "all"
 _ROWS_AT_ONCE = 250_000
+_HOUR_US = 3_600_000_000
 # Files of one month, after which they become one.
 _MOST_FILES = 32
 _KINDS = {"ticket_hours": ("answer",), "coverage": ("answer", "refused")}
@@ -69,6 +73,32 @@ class FeedHistory:
             rows = pa.concat_tables(tables)
             self._store.append(change, dataset, rows, source=source, partition=month)
         self._added.clear()
+
+    def take_back(
+        self,
+        change: Change,
+        dataset: str,
+        first_us: int,
+        end_us: int,
+        is_taken: Callable[[pa.Table], NDArray[np.bool_]],
+    ) -> Iterator[pa.Table]:
+        """Let rows of answers that may speak about [first, end) no longer count.
+
+        Yields:
+            The rows taken back, file by file; the change holds what is left of each.
+        """
+        # the key of an hour that a clock change cuts lies before its first instant
+        months = (_NOT_PARTED, LONG, *months_between(first_us - _HOUR_US, end_us))
+        prefix = f"answer:{self._feed}"
+        for file in self._store.ledger.live_files(dataset, prefix=prefix):
+            if file["partition"] in months:
+                rows = self._store.read_files(dataset, [file])
+                is_gone = is_taken(rows)
+                if is_gone.any():
+                    left = rows.filter(pa.array(~is_gone))
+                    names = {name: file[name] for name in ("source", "partition")}
+                    self._store.replace(change, dataset, left, **names)
+                    yield rows.filter(pa.array(is_gone))
 
     def part(self) -> None:
         """Part what lies in one partition, some files at a time."""

@@ -19,10 +19,10 @@ from ksi_pipeline.defs.steps.answers import (
     AnswerBatch,
     ParseReport,
 )
-from ksi_pipeline.defs.steps.asked_before import rank_of
 from ksi_pipeline.defs.steps.coverage import units_by_code
 from ksi_pipeline.defs.steps.feed_history import FeedHistory
 from ksi_pipeline.defs.steps.holding import Holding
+from ksi_pipeline.defs.steps.late_answers import with_later_ones
 from ksi_pipeline.defs.steps.touched import hours_in, spans_of, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
@@ -83,7 +83,7 @@ def parse_answers(
             done += len(waiting)
             continue
         FeedHistory(workspace.store, connector_id, space).part()
-        waiting = _with_later_ones(workspace, waiting)
+        waiting = with_later_ones(workspace, space, waiting)
         batch = AnswerBatch(workspace, config, space, report)
         for number, fetch in enumerate(waiting):
             workspace.progress(f"tickets {connector_id}", (done + number) / len(fetches))
@@ -103,32 +103,6 @@ def parse_answers(
 
 def _feed_of(fetch: Row) -> tuple[str, str]:
     return fetch["connector_id"], fetch["site_id"]
-
-
-def _with_later_ones(workspace: Workspace, waiting: list[Row]) -> list[Row]:
-    """Add the answers that were read before one that came earlier for the same hours.
-
-    What they said was judged without it, so it is judged once more after it.
-    """
-    connector_id, site_id = _feed_of(waiting[0])
-    first = min(fetch["fetched_at_utc"] for fetch in waiting)
-    known = workspace.store.ledger.parsed_fetches(connector_id, site_id, first)
-    later = [fetch for fetch in known if _follows_one_of(waiting, fetch)]
-    if not later:
-        return waiting
-    change = Change(cause=f"a late answer of {connector_id}")
-    change.fetches_to_apply_again += [fetch["fetch_id"] for fetch in later]
-    workspace.store.commit(change)
-    return sorted([*waiting, *later], key=rank_of)
-
-
-def _follows_one_of(waiting: Iterable[Row], fetch: Row) -> bool:
-    return any(
-        rank_of(late) < rank_of(fetch)
-        and late["from_utc"] < fetch["to_utc"]
-        and fetch["from_utc"] < late["to_utc"]
-        for late in waiting
-    )
 
 
 def _parse_again_where_rules_changed(
