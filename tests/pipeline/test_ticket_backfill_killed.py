@@ -62,8 +62,8 @@ def kill_after_the_first_batch(workspace) -> None:
 
 @pytest.fixture
 def killed(workspace, monkeypatch):
-    """A home with its live hours, whose backfill was killed after four weeks of its past."""
-    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 4)
+    """A home with its live hours, whose backfill was killed after two weeks of its past."""
+    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 2)
     pull_due(workspace)
     parse_answers(workspace)
     kill_after_the_first_batch(workspace)

@@ -1,5 +1,6 @@
 """Answers in any order, number and layout of files end in the same tickets."""
 
+import gzip
 import hashlib
 import json
 import tempfile
@@ -15,6 +16,7 @@ from ksi_pipeline.defs.steps import parse
 from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
 from ksi_pipeline.defs.steps.ticket_replay import replay_tickets
 from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.store.asked import answers_of
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change
 
@@ -318,3 +320,24 @@ def test_what_is_sent_unasked_does_not_change_an_hour_that_was_asked_for_before(
     report = parse_answers(workspace)
     assert [row["num_tickets"] for row in holds(workspace)] == [5, 6]
     assert report.codes == {"E_NOT_ASKED": 1}
+
+
+def test_a_damaged_kept_answer_stops_no_other_and_is_read_once_the_feed_sends_it_again(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    came(workspace, [sold(0, 5)], START + DAY, Window(START, START + HOUR))
+    (path,) = workspace.home.raw_tickets.rglob("*.json.gz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    came(workspace, [sold(1, 6)], START + DAY, Window(START + HOUR, START + 2 * HOUR))
+    report = parse_answers(workspace)
+    assert (report.codes, path.name in report.messages[0]) == ({"E_RAW_DAMAGED": 1}, True)
+    assert [row["num_tickets"] for row in holds(workspace)] == [6]
+    assert len(answers_of(workspace.store, "pos-main", "shop")) == 1
+    body = gzip.decompress(whole)
+    window, codes = Window(START, START + HOUR), ("0001", "0002")
+    sha256, again = hashlib.sha256(body).hexdigest(), START + DAY + HOUR
+    answer = RawAnswer("pos-main", "shop", window, codes, "u", body, sha256, again)
+    keep_raw(workspace.store, answer, timedelta(hours=72))
+    parse_answers(workspace)
+    assert [row["num_tickets"] for row in holds(workspace)] == [5, 6]
+    assert len(answers_of(workspace.store, "pos-main", "shop")) == 2

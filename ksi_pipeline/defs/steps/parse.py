@@ -4,7 +4,7 @@ The answers of one feed are read in the order in which they hold, many in one ch
 more than its share of memory. Feeds do not meet: each has its codes and hours to itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -27,6 +27,7 @@ from ksi_pipeline.defs.steps.touched import hours_in, spans_of, units_of
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
+from ksi_pipeline.store.raw import read_mended
 from ksi_pipeline.store.store import AffectedHour, Change
 from ksi_pipeline.store.tables import FETCHES
 
@@ -69,6 +70,7 @@ def parse_answers(
     }
     spaces = {space.site_id: space for space in workspace.spaces()}
     _parse_again_where_rules_changed(workspace, configs, spaces)
+    read_mended(workspace.store)
     fetches = sorted(workspace.store.ledger.unparsed_fetches(), key=_feed_of)
     done = 0
     for (connector_id, site_id), rows in groupby(fetches, key=_feed_of):
