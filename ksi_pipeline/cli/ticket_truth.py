@@ -99,6 +99,7 @@ def replay(
                 "missing": found.missing,
                 "extra": found.extra,
                 "damaged": found.damaged,
+                "waiting": found.waiting,
                 "left_out": found.left_out,
             }
         )
@@ -148,6 +149,10 @@ def _print_replay(found: Replay) -> None:
     if found.left_out:
         names = ", ".join(found.left_out)
         err.print(f"Not compared, because they are not configured: {names}.", markup=False)
+    if found.waiting:
+        err.print(
+            f"Not compared, because nobody has read them yet: {found.waiting} answers or files."
+        )
     if found.damaged:
         out.print("Nothing was read again. Bring the raw files back from a backup.")
         return

@@ -44,13 +44,18 @@ def open_aside(store: Store, root: Path) -> Store:
 
 
 def open_unread(store: Store, root: Path) -> Store:
-    """Open a store in an empty folder that has another store's raw tickets, none of them read."""
+    """Open a store in an empty folder that has another store's raw tickets, none of them read.
+
+    What the other store has not read itself is left out.
+    """
     aside = Store(DataHome(root))
     with _steady(store.ledger.engine) as source, aside.ledger.transaction() as target:
         for table in (FETCHES, TICKET_FILES):
             of_reading = ("rows_", "unmatched_")
             blank: dict[str, Any] = {c.name: None for c in table.c if c.name.startswith(of_reading)}
-            for rows in source.execute(select(table)).mappings().partitions(_BATCH):
+            for rows in (
+                source.execute(select(table).where(table.c.is_parsed)).mappings().partitions(_BATCH)
+            ):
                 unread = [{**row, **blank, "is_parsed": False} for row in rows]
                 target.execute(insert(table), [_elsewhere(r, store.home.root) for r in unread])
         for rows in source.execute(select(SQL_PULLS)).mappings().partitions(_BATCH):

@@ -341,3 +341,12 @@ def test_a_damaged_kept_answer_stops_no_other_and_is_read_once_the_feed_sends_it
     parse_answers(workspace)
     assert [row["num_tickets"] for row in holds(workspace)] == [5, 6]
     assert len(answers_of(workspace.store, "pos-main", "shop")) == 2
+
+
+def test_an_answer_that_waits_to_be_read_is_counted_and_makes_no_replay_unequal(tmp_path):
+    workspace = a_home(tmp_path / "home")
+    came(workspace, [sold(0, 5)], START + DAY, WINDOW)
+    parse_answers(workspace)
+    came(workspace, [sold(0, 6)], START + DAY + HOUR, WINDOW)
+    found = replay_tickets(workspace)
+    assert (found.is_equal, found.rows["ticket_hours"], found.waiting) == (True, 1, 1)

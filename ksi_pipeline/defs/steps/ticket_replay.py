@@ -21,10 +21,12 @@ from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.aside import open_unread
 from ksi_pipeline.store.ledger import Row
+from ksi_pipeline.store.lock import one_reader_of_answers
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import FETCHES, TICKET_FILES
 
 DATASETS = ("ticket_hours", "tickets", "ticket_lines")
+_RAW = (FETCHES, TICKET_FILES)
 _BLOCK = 4 << 20
 _SUFFIX_CODECS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -38,6 +40,7 @@ class Replay:
         missing: rows that count now and were not read again.
         extra: rows that were read again and do not count now.
         damaged: raw files whose bytes are gone, or are not those that came.
+        waiting: answers and files that nobody has read yet; they are not compared.
         left_out: connectors whose rows nobody can read again: they are not configured any more.
     """
 
@@ -45,6 +48,7 @@ class Replay:
     missing: dict[str, int] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+    waiting: int = 0
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -70,17 +74,27 @@ def replay_tickets(workspace: Workspace) -> Replay:
             replay.damaged.append(str(row["raw_path"]))
     if replay.damaged:
         return replay
-    build = workspace.home.build_db.parent
+    home = workspace.home
+    build = home.build_db.parent
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="replay-", dir=build) as folder:
-        again = _read_again(workspace, Path(folder).resolve())
+        # what counts and what was read belong together: nobody reads in between
+        with one_reader_of_answers(home):
+            again = open_unread(workspace.store, Path(folder).resolve())
+            replay.waiting = _waiting(workspace.store)
+            live = {name: workspace.store.ledger.live_files(name) for name in DATASETS}
+        _read_again(workspace, again)
         for dataset in DATASETS:
-            _compare(workspace.store, again, dataset, replay)
+            _compare(workspace.store, live[dataset], again, dataset, replay)
     return replay
 
 
-def _read_again(workspace: Workspace, folder: Path) -> Store:
-    store = open_unread(workspace.store, folder)
+def _waiting(store: Store) -> int:
+    queries = (select(table.c.connector_id).where(~table.c.is_parsed) for table in _RAW)
+    return sum(len(store.ledger.rows(query)) for query in queries)
+
+
+def _read_again(workspace: Workspace, store: Store) -> None:
     home = workspace.home
     if home.connectors.exists():
         shutil.copy(home.connectors, store.home.connectors)
@@ -91,13 +105,12 @@ def _read_again(workspace: Workspace, folder: Path) -> Store:
     load_spaces(aside)
     parse_answers(aside)
     parse_ticket_files(aside)
-    return store
 
 
 def _raw_files(store: Store) -> list[Row]:
     """Give each raw file once, with the connector it came from."""
     found: dict[str, Row] = {}
-    for table in (FETCHES, TICKET_FILES):
+    for table in _RAW:
         named = select(table.c.connector_id, table.c.raw_path, table.c.raw_sha256)
         found |= {str(row["raw_path"]): row for row in store.ledger.rows(named)}
     return list(found.values())
@@ -122,12 +135,13 @@ def _hash(path: Path, expected: str) -> str:
     return unpacked.hexdigest()
 
 
-def _compare(live: Store, again: Store, dataset: str, replay: Replay) -> None:
+def _compare(live: Store, files: list[Row], again: Store, dataset: str, replay: Replay) -> None:
     with duckdb.connect() as connection:
         connection.execute("set memory_limit = '2GB'")
         connection.execute("set TimeZone = 'UTC'")
-        for name, store in (("live", live), ("again", again)):
-            paths = [str(store.absolute(row)) for row in store.ledger.live_files(dataset)]
+        read = again.ledger.live_files(dataset)
+        for name, store, listed in (("live", live, files), ("again", again, read)):
+            paths = [str(store.absolute(row)) for row in listed]
             rows = (
                 connection.read_parquet(paths)
                 if paths
