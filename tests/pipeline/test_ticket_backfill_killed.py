@@ -13,7 +13,7 @@ from ksi_pipeline.defs.steps.backfill_steps import backfill_step
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.holding import Holding
 from ksi_pipeline.defs.steps.parse import parse_answers
-from ksi_pipeline.defs.steps.pull import pull_due
+from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.affected import HELD
@@ -62,9 +62,9 @@ def kill_after_the_first_batch(workspace) -> None:
 
 @pytest.fixture
 def killed(workspace, monkeypatch):
-    """A home with its live hours, whose backfill was killed after two weeks of its past."""
-    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 2)
-    pull_due(workspace)
+    """A home with its live hours, whose backfill was killed after four weeks of its past."""
+    monkeypatch.setattr("ksi_pipeline.defs.steps.backfill._BATCH", 4)
+    pull_answers(workspace, Window(NOW - 7 * DAY, NOW))
     parse_answers(workspace)
     kill_after_the_first_batch(workspace)
     return workspace
