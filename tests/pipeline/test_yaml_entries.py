@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ksi_pipeline.core.errors import ConfigError
@@ -101,6 +101,8 @@ SCALARS = st.one_of(
 )
 
 
+@example(text=FILES["block"], entry={"id": "\x85"})
+@example(text=FILES["block"], entry={"id": "a\u2028b", "url": "ü"})
 @settings(max_examples=60, deadline=None)
 @given(
     text=st.sampled_from([*FILES.values(), *EMPTY.values()]),

@@ -114,12 +114,22 @@ def _block(entry: Entry, column: int) -> str:
 
 
 def _pair(name: str, value: Value) -> str:
-    return str(yaml.safe_dump({name: value}, width=10**9, allow_unicode=True)).rstrip("\n")
+    return _dumped({name: value}, is_flow=False)
 
 
 def _flow(entry: Entry) -> str:
+    return _dumped(entry, is_flow=True)
+
+
+def _dumped(entry: Entry, *, is_flow: bool) -> str:
+    # letters as they are; breaks of line that only Unicode knows would not be read back
+    breaks = any(mark in str(value) for value in entry.values() for mark in "\x85\u2028\u2029")
     dumped = yaml.safe_dump(
-        entry, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True
+        entry,
+        default_flow_style=is_flow,
+        sort_keys=False,
+        width=10**9,
+        allow_unicode=not breaks,
     )
     return str(dumped).rstrip("\n")
 
