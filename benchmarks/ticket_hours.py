@@ -118,7 +118,7 @@ def workspace_of(folder: Path):
     from ksi_pipeline.store.layout import DataHome
     from ksi_pipeline.store.store import Store
 
-    return Workspace(Store(DataHome(folder)), folder, {"T": "t"}.get)
+    return Workspace(Store(DataHome(folder)), folder, {"T": "token-of-the-benchmark"}.get)
 
 
 def read_ksi(bodies: list[bytes]) -> int:

@@ -142,7 +142,7 @@ def ksi(url: str, days: int, parallel: int) -> tuple[int, int, float]:
         links = ", ".join(f'{{connector: pos, ext_ref_code: "{c}", unit: "{c}"}}' for c in CODES)
         (home / "spaces" / "mall.yaml").write_text(SPACE.format(units=units, links=links))
         (home / "connectors.yaml").write_text(CONNECTORS.format(url=url, parallel=parallel))
-        workspace = Workspace(Store(DataHome(home)), home, {"T": "t"}.get)
+        workspace = Workspace(Store(DataHome(home)), home, {"T": "token-of-the-benchmark"}.get)
         began = time.perf_counter()
         report = pull_answers(workspace, Window(START, START + days * DAY))
         took_s = time.perf_counter() - began
