@@ -262,19 +262,25 @@ def test_request_windows_lose_no_hour_share_none_and_stay_short(start, minutes, 
     assert asked == begun
 
 
-def pull(feed: Path | list, window: Window, codes: list[str], longest: timedelta) -> list[dict]:
+def pull(
+    feed: Path | list,
+    window: Window,
+    codes: list[str],
+    longest: timedelta,
+    zone: ZoneInfo = NEW_YORK,
+) -> list[dict]:
     """Serve, ask, read: the rows as the feed wrote them."""
     rows = []
     with PosApi(feed, token=SECRET) as api:
         connector = connector_of(api)
-        for piece in hourly_windows(window, NEW_YORK, longest):
-            for answer in connector.fetch(piece, codes, NEW_YORK):
+        for piece in hourly_windows(window, zone, longest):
+            for answer in connector.fetch(piece, codes, zone):
                 parsed = read(answer)
                 assert parsed.rejected == ()
                 rows += parsed.rows.to_pylist()
     return [
         {
-            "time": row["hour_start_utc"].astimezone(NEW_YORK).isoformat(),
+            "time": row["hour_start_utc"].astimezone(zone).isoformat(),
             "ext_ref_code": row["ext_ref_code"],
             "num_tickets": row["num_tickets"],
         }
@@ -287,20 +293,24 @@ def by_key(rows: list[dict]) -> list[tuple]:
 
 
 @pytest.mark.data
-def test_a_quarter_of_the_complete_journey_arrives_row_for_row(test_data):
+def test_a_year_of_the_complete_journey_arrives_row_for_row(test_data):
     path = test_data / "tickets" / "completejourney" / "expected" / "cj_feed_hourly.json"
-    expected = [
-        row
-        for row in json.loads(path.read_text())
-        if row["ext_ref_code"] in {"367", "406"} and row["time"] < "2017-04"
-    ]
-    quarter = Window(
-        datetime.fromisoformat("2017-01-01T00:00:00-05:00"),
-        datetime.fromisoformat("2017-04-01T00:00:00-04:00"),
-    )
-    pulled = pull(path, quarter, ["367", "406"], 7 * DAY)
-    assert len(pulled) == 1157
+    expected = json.loads(path.read_text())
+    days = [datetime.fromisoformat(row["time"]) for row in expected]
+    year = Window(min(days), max(days) + timedelta(hours=1))
+    pulled = pull(path, year, sorted({row["ext_ref_code"] for row in expected}), 7 * DAY)
+    assert len(pulled) == 10_986
     assert by_key(pulled) == by_key(expected)
+
+
+@pytest.mark.data
+def test_every_hour_of_the_bakery_arrives_over_both_clock_changes(test_data):
+    path = test_data / "tickets" / "bread_basket" / "expected" / "bb_feed_hourly.json"
+    expected = json.loads(path.read_text())
+    days = [datetime.fromisoformat(row["time"]) for row in expected]
+    winter = Window(min(days), max(days) + timedelta(hours=1))
+    london = ZoneInfo("Europe/London")
+    assert by_key(pull(path, winter, ["BB01"], 31 * DAY, london)) == by_key(expected)
 
 
 @pytest.mark.data
