@@ -69,7 +69,10 @@ def try_connector_once(
             _refuse(config, {"--code": code, "--timezone": timezone, "--file": file})
             trial = try_database(workspace, config, window, is_empty_allowed=allow_empty)
         else:
-            raise NotImplementedError(config.kind)
+            raise ConfigError(
+                f"Connector {config.id!r} is of kind {config.kind}, which has no test.",
+                code="E_CONNECTOR_KIND",
+            )
         state = connector_state.state_of(workspace, config)
         if trial.is_passed:
             state = connector_state.note_tested(workspace, config)
