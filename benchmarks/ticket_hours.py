@@ -222,7 +222,7 @@ def write_known(folder: Path, weeks: int) -> None:
 
 
 def run_upsert_ksi(folder: Path, weeks: list[int], turn: int) -> dict[str, float]:
-    from ksi_pipeline.core.hour_grid import to_us
+    from ksi_pipeline.core.instants import to_us
     from ksi_pipeline.core.ticket_revisions import new_revisions
     from ksi_pipeline.defs.steps.answers import ROWS_AT_ONCE
     from ksi_pipeline.defs.steps.feed_history import FeedHistory

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.ticket_answer import AbsentMeans, ParsedAnswer
 from ksi_pipeline.core.time import Window

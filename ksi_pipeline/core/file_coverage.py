@@ -1,18 +1,16 @@
 """What a file of tickets covers: which hours of which codes are known, silent or spoilt."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR, COVERAGE
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.core.time import LocalHour, Window
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
 
 
 def file_coverage(
@@ -43,7 +41,7 @@ def file_coverage(
     Returns:
         Schema COVERAGE: for each code spans in order, merged where neighbours say the same.
     """
-    starts = np.array([_us(hour.start_utc) for hour in hours], dtype=np.int64)
+    starts = np.array([to_us(hour.start_utc) for hour in hours], dtype=np.int64)
     over = sum(hour.end_utc <= written_at_utc for hour in hours)
     days = np.array([hour.local_hour.toordinal() for hour in hours], dtype=np.int64)
     rows: list[dict[str, object]] = []
@@ -103,7 +101,7 @@ def pull_coverage(
     Returns:
         As `file_coverage`.
     """
-    starts = np.array([_us(hour.start_utc) for hour in hours], dtype=np.int64)
+    starts = np.array([to_us(hour.start_utc) for hour in hours], dtype=np.int64)
     place = {int(start): at for at, start in enumerate(starts)}
     can_say = [complete_from_utc <= h.from_utc and h.end_utc <= written_at_utc for h in hours]
     inside = [
@@ -200,16 +198,12 @@ def uncontested(new: pa.Table, existing: pa.Table, keys: Collection[str]) -> NDA
     known: dict[str, list[tuple[int, int]]] = {key: [] for key in keys}
     for row in existing.to_pylist():
         if row["key"] in known:
-            known[row["key"]].append((_us(row["from_utc"]), _us(row["to_utc"])))
+            known[row["key"]].append((to_us(row["from_utc"]), to_us(row["to_utc"])))
     free = [
         not any(
-            begin < _us(row["to_utc"]) and end > _us(row["from_utc"])
+            begin < to_us(row["to_utc"]) and end > to_us(row["from_utc"])
             for begin, end in known.get(row["key"], ())
         )
         for row in new.select(["key", "from_utc", "to_utc"]).to_pylist()
     ]
     return np.array(free, dtype=np.bool_)
-
-
-def _us(instant: datetime) -> int:
-    return (instant - _EPOCH) // _US

@@ -6,7 +6,7 @@ reading a week of rows.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import HOUR, LocalHour, Window, hour_start_utc, local_hours, utc_offset
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 HOUR_US = HOUR // _US
 _MOST_KEPT = 8
@@ -75,11 +75,6 @@ def whole_hours(window: Window, zone: ZoneInfo) -> Mapping[datetime, LocalHour]:
             if hour.from_utc >= window.start and hour.end_utc <= window.end
         }
     )
-
-
-def to_us(instant: datetime) -> int:
-    """Give an aware instant in microseconds since the epoch."""
-    return (instant - _EPOCH) // _US
 
 
 def _steady_grid(window: Window, zone: ZoneInfo) -> HourGrid | None:

@@ -1,7 +1,7 @@
 """How late a feed still changes hours, learned from the revisions that it sent."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.gaps import Answered
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import DAY, HOUR
 
 # What changes later than a month's last look is a restatement that somebody asked for by hand.
@@ -19,7 +20,6 @@ _SHARE = 0.99
 # The seven days are asked once a day; a day has 25 hours at most, and a tick may come late.
 _SEEN_WITHIN = 30 * HOUR
 _US = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Numbers = npt.NDArray[np.int64]
 
 
@@ -68,20 +68,16 @@ def _ages_before(changed: pa.Table, answers: Sequence[Answered]) -> _Numbers:
         for name in ("hour_start_utc", "fetched_at_utc_max")
     )
     newest_first = sorted(answers, key=lambda a: a.fetched_at_utc, reverse=True)
-    fetched = np.array([_to_us(a.fetched_at_utc) for a in newest_first], dtype=np.int64)
+    fetched = np.array([to_us(a.fetched_at_utc) for a in newest_first], dtype=np.int64)
     ages = [np.empty(0, dtype=np.int64)]
     for at in np.unique(seen):
         left = np.flatnonzero(seen == at)
         first, end = np.searchsorted(-fetched, [-at + 1, -at + _SEEN_WITHIN // _US + 1])
         for answer, before in zip(newest_first[first:end], fetched[first:end], strict=True):
-            is_in = (starts[left] >= _to_us(answer.start)) & (starts[left] < _to_us(answer.end))
+            is_in = (starts[left] >= to_us(answer.start)) & (starts[left] < to_us(answer.end))
             is_in &= np.isin(codes[left], answer.codes)
             ages.append(before - starts[left[is_in]])
             left = left[~is_in]
             if not len(left):
                 break
     return np.concatenate(ages)
-
-
-def _to_us(instant: datetime) -> int:
-    return (instant - _EPOCH) // _US

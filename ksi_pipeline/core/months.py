@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from ksi_pipeline.core.hour_grid import Int64s, to_us
+from ksi_pipeline.core.hour_grid import Int64s
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import Window, aligned_to_hours
 
 # Spans over more months stay whole: they come of requests that failed for years at once.

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import TICKET_HOURS
 from ksi_pipeline.core.ticket_answer import AbsentMeans, CodeHour, ParsedAnswer
 from ksi_pipeline.core.ticket_row import AMOUNT_COLUMNS

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, to_us, whole_hours
+from ksi_pipeline.core.hour_grid import HourGrid, Int64s, hour_grid, whole_hours
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import TICKET_HOURS
 from ksi_pipeline.core.ticket_answer import (
     AbsentMeans,

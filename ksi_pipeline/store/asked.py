@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from sqlalchemy import select
 
 from ksi_pipeline.core.gaps import Answered
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import TICKET_HOURS
-from ksi_pipeline.store.store import Store, from_us
+from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import FETCHES, QUARANTINE
 
 # The partition of a feed that was not yet parted by month.

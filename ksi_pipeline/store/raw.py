@@ -11,10 +11,11 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select, update
 
 from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.store.files import write_atomically
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Store, to_us
+from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import FETCHES, QUARANTINE
 
 _DAMAGED = (OSError, EOFError, zlib.error)

@@ -7,7 +7,7 @@ any point leaves either nothing or the whole change; files nobody refers to are 
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from ksi_pipeline.core.errors import TransientError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.store.affected import write_affected
 from ksi_pipeline.store.count_versions import CountedDay, write_counted
@@ -38,7 +39,6 @@ AffectedHour = tuple[str, str, datetime]
 _NOT_PARSED = dict.fromkeys(
     ("rows_in", "rows_loaded", "rows_unchanged", "rows_quarantined", "rows_unmatched")
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +221,6 @@ class Store:
             schema = pa.schema([schema.field(name) for name in columns])
         tables = [pq.read_table(self.absolute(row), columns=schema.names) for row in files]
         return pa.concat_tables([schema.empty_table(), *(t.cast(schema) for t in tables)])
-
-
-def from_us(instant_us: int) -> datetime:
-    """Give the instant, in UTC, of the ledger's microseconds."""
-    return _EPOCH + timedelta(microseconds=instant_us)
-
-
-def to_us(instant: datetime) -> int:
-    """Give an aware instant in microseconds since the epoch, as the ledger keeps it."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _conflict(change: Change) -> TransientError:

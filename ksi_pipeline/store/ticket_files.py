@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 from sqlalchemy import Connection, func, insert, select
 
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.store.files import write_atomically
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Store, from_us, to_us
+from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import TICKET_FILES
 
 _BLOCK = 4 << 20

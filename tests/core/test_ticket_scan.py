@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.hour_grid import hour_grid, to_us, whole_hours
+from ksi_pipeline.core.hour_grid import hour_grid, whole_hours
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.ticket_scan import sent_rows
 from ksi_pipeline.core.tickets import Fetch, parse_hourly_answer
 from ksi_pipeline.core.time import Window

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.defs.steps.events import update_events
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import AFFECTED_HOURS, FILES
 
 from .homes import make_workspace

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from ksi_pipeline.cli import app
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import COUNT_VERSIONS
 from ksi_pipeline.defs.steps.count_days import count_days
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.recount import recount
 from ksi_pipeline.store.count_versions import recipes, versions_table
 from ksi_pipeline.store.lock import only_run
-from ksi_pipeline.store.store import from_us
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import make_workspace

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from ksi_pipeline.core.errors import TransientError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.ticket_revisions import as_of, current_revisions
 from ksi_pipeline.defs.steps.calendar import build_calendars
@@ -19,7 +20,7 @@ from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.steps.video import ingest_chunks
 from ksi_pipeline.sandbox.home import write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import NOW, TOKEN, make_workspace

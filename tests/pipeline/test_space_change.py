@@ -5,12 +5,12 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.run import run_main_job
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.space import load_spaces
-from ksi_pipeline.store.store import from_us
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import dagster_instance, make_workspace, marts_of, run

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event, select
 
 from ksi_pipeline.core.gaps import Question
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.backfill import backfill
 from ksi_pipeline.defs.steps.backfill_steps import backfill_step
@@ -18,7 +19,7 @@ from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.affected import HELD
 from ksi_pipeline.store.lake_views import pending_seq
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import TOKEN, make_workspace

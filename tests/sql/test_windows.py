@@ -12,11 +12,11 @@ from ksi_pipeline.connectors.sql.windows import (
     QUARTER_US,
     Span,
     bounds,
-    instant_of,
     largest_known,
     number_spans,
     time_spans,
 )
+from ksi_pipeline.core.instants import from_us
 
 ZONES = ("Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC")
 START, END = 1_750_000_000_000_000, 1_800_000_000_000_000
@@ -43,7 +43,7 @@ def test_windows_follow_each_other_from_midnight_to_the_last_quarter(a, b, overl
 
 def test_old_time_is_cut_long_and_the_overlap_by_days():
     spans = list(time_spans(us("2026-01-01"), us("2026-01-20 10:20"), 2 * DAY_US, 7 * DAY_US))
-    shown = [f"{instant_of(s.start):%d} {instant_of(s.end):%d %H:%M}" for s in spans]
+    shown = [f"{from_us(s.start):%d} {from_us(s.end):%d %H:%M}" for s in spans]
     assert shown == [
         "01 08 00:00",
         "08 15 00:00",
@@ -96,7 +96,7 @@ def test_a_time_inside_a_window_lies_inside_its_bounds_however_it_is_written(
 ):
     zone = ZoneInfo(name)
     span = Span(start // QUARTER_US * QUARTER_US, (start // QUARTER_US + quarters) * QUARTER_US)
-    at = instant_of(span.start + int(share * (span.end - span.start)))
+    at = from_us(span.start + int(share * (span.end - span.start)))
     low, high = bounds(span, sample, [ZoneInfo("Asia/Tokyo"), zone])
     assert low <= as_written(at, sample, zone) < high
 

@@ -6,12 +6,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.store import lake_views
 from ksi_pipeline.store.bounds import ticket_bounds
 from ksi_pipeline.store.lake_views import pending_seq, register_lake
 from ksi_pipeline.store.layout import DataHome
-from ksi_pipeline.store.store import Change, Store, to_us
+from ksi_pipeline.store.store import Change, Store
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,12 +7,12 @@ midnight UTC, so that most of them give what they gave before, and nothing new i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.time import HOUR, utc_offset
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 DAY_US = 86_400_000_000
 # Every offset is a multiple of it: a window that ends here cuts no hour that is over.
@@ -70,7 +70,7 @@ def bounds(span: Span, sample: object, zones: Sequence[ZoneInfo]) -> tuple[Bound
         None where the sample is no time, or has no offset and there is no zone. What lies in the
         window is never left out; a row beside it may come too.
     """
-    low, high = instant_of(span.start), instant_of(span.end)
+    low, high = from_us(span.start), from_us(span.end)
     if isinstance(sample, datetime) and sample.tzinfo is not None:
         return low, high
     if isinstance(sample, str):
@@ -96,14 +96,9 @@ def largest_known(value: object, zones: Sequence[ZoneInfo]) -> int | None:
     if not isinstance(value, datetime):
         return None
     if value.tzinfo is not None:
-        return (value - _EPOCH) // _US
-    read = [(value.replace(tzinfo=zone, fold=0) - _EPOCH) // _US for zone in zones]
+        return to_us(value)
+    read = [to_us(value.replace(tzinfo=zone, fold=0)) for zone in zones]
     return min(read, default=None)
-
-
-def instant_of(us: int) -> datetime:
-    """Give an instant, in UTC, of microseconds since the epoch."""
-    return _EPOCH + us * _US
 
 
 def _walls(low: datetime, high: datetime, zones: Sequence[ZoneInfo]) -> tuple[datetime, datetime]:

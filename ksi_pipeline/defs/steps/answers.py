@@ -13,6 +13,7 @@ import pyarrow as pa
 from ksi_pipeline.connectors.hourly_config import HourlyApiConfig
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.feed_coverage import feed_coverage, refused_coverage
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.ticket_defaults import with_defaults
 from ksi_pipeline.core.ticket_revisions import new_revisions
 from ksi_pipeline.core.tickets import Fetch, ParsedAnswer, parse_hourly_answer
@@ -24,7 +25,7 @@ from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.raw import read_raw
-from ksi_pipeline.store.store import Change, QuarantineRow, from_us, to_us
+from ksi_pipeline.store.store import Change, QuarantineRow
 
 # One change holds about so many rows, or answers, at once: some 200 MB.
 ROWS_AT_ONCE = 250_000

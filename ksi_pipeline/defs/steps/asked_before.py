@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 from sqlalchemy import select
 
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Store, from_us
+from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import FETCHES
 
 

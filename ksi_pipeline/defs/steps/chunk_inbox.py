@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Change, QuarantineRow, to_us
+from ksi_pipeline.store.store import Change, QuarantineRow
 from video_ingest.chunks import Discovery, discover
 from video_ingest.contract import Chunk
 from video_ingest.ingest import file_sha256

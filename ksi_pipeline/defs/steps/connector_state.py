@@ -17,10 +17,10 @@ from sqlalchemy import delete, insert, select
 
 from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import to_us
 from ksi_pipeline.store.tables import CONNECTOR_STATES
 
 State = Literal["draft", "tested", "active"]

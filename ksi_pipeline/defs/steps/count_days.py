@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.walks import RULE_VERSION
 from ksi_pipeline.defs.steps.counting import count_points
@@ -29,7 +30,7 @@ from ksi_pipeline.store.count_versions import (
 )
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Change, Store, from_us, to_us
+from ksi_pipeline.store.store import Change, Store
 
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
 

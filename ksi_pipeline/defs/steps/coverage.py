@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ksi_pipeline.core.feed_coverage import needed_coverage
-from ksi_pipeline.core.hour_grid import hour_grid, to_us
+from ksi_pipeline.core.hour_grid import hour_grid
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.feed_history import FeedHistory

@@ -6,12 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from ksi_pipeline.connectors.config import load_connectors
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.lateness import LONGEST, learned_lateness
 from ksi_pipeline.core.time import HOUR
 from ksi_pipeline.defs.steps.touched import hours_in
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.asked import answers_of, revisions_since
-from ksi_pipeline.store.store import Change, from_us, to_us
+from ksi_pipeline.store.store import Change
 
 _SECOND = timedelta(seconds=1)
 

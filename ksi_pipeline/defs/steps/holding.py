@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ksi_pipeline.core.gaps import Question
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import from_us
 
 
 @dataclass(frozen=True, slots=True)

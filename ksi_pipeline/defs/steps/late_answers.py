@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ksi_pipeline.core.hour_grid import Int64s, hour_grid
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.asked_before import rank_of
 from ksi_pipeline.defs.steps.coverage import units_by_code
@@ -20,7 +21,7 @@ from ksi_pipeline.defs.steps.touched import hours_in
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import AffectedHour, Change, from_us
+from ksi_pipeline.store.store import AffectedHour, Change
 
 
 def with_later_ones(workspace: Workspace, space: Space, waiting: list[Row]) -> list[Row]:

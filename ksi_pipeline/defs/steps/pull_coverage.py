@@ -14,6 +14,7 @@ from ksi_pipeline.connectors.base_config import ConnectorBase
 from ksi_pipeline.connectors.sql.config import SqlConfig
 from ksi_pipeline.connectors.ticket_files.drop import Drop
 from ksi_pipeline.core.file_coverage import pull_coverage
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.core.time import DAY, LocalHour, Window, local_hours, local_midnight_utc
@@ -22,7 +23,6 @@ from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.sql_pulls import covered_by
 from ksi_pipeline.store.staged import live_paths
-from ksi_pipeline.store.store import from_us, to_us
 
 HourStarts = NDArray[np.int64]
 _Hour = tuple[str, int]

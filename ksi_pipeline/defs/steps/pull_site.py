@@ -13,6 +13,7 @@ from ksi_pipeline.connectors.registry import make_connector
 from ksi_pipeline.core.errors import ConfigError, ContractError, KsiError
 from ksi_pipeline.core.feed_coverage import refused_coverage
 from ksi_pipeline.core.gaps import Question
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.json_list import require_list
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.connector_state import require_asked
@@ -22,7 +23,7 @@ from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.http import Hosts
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 
 # What keeps failing may be the hours, not the feed.
 GIVES_UP_AFTER = 3

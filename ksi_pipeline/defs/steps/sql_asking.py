@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 from ksi_pipeline.connectors.sql.config import SITE_ZONE, SqlConfig
 from ksi_pipeline.connectors.sql.source import SqlSource
 from ksi_pipeline.connectors.sql.statement import Question
-from ksi_pipeline.connectors.sql.windows import Span, instant_of
+from ksi_pipeline.connectors.sql.windows import Span
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping, load_mapping
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.defs.workspace import Workspace, digest
 
 
@@ -40,7 +41,7 @@ class Asking:
         """Write a window as messages name it."""
         if self.config.is_by_number:
             return f"{span.start}..{span.end}"
-        start, end = instant_of(span.start), instant_of(span.end)
+        start, end = from_us(span.start), from_us(span.end)
         return f"{start:%Y-%m-%dT%H%MZ}..{end:%Y-%m-%dT%H%MZ}"
 
 

@@ -13,12 +13,12 @@ from ksi_pipeline.connectors.sql.source import SqlSource
 from ksi_pipeline.connectors.sql.values import unified
 from ksi_pipeline.connectors.sql.windows import (
     Span,
-    instant_of,
     largest_known,
     number_spans,
     time_spans,
 )
 from ksi_pipeline.core.errors import ConfigError, FeedRefused, KsiError
+from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.time import DAY, HOUR, Window
 from ksi_pipeline.defs.steps.asking import next_due, note_asked
 from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
@@ -28,7 +28,6 @@ from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.landed import LandedParquet, rows_hash
 from ksi_pipeline.store.sql_pulls import Pull, keep_pull, reached
 from ksi_pipeline.store.staged import staging_room
-from ksi_pipeline.store.store import to_us
 
 _ROWS = "rows.parquet"
 _US = timedelta(microseconds=1)
@@ -189,7 +188,7 @@ def _covers(
     """
     config = asking.config
     if config.watermark_kind == "ticket_time":
-        start, end = instant_of(span.start) - HOUR, instant_of(span.end)
+        start, end = from_us(span.start) - HOUR, from_us(span.end)
     elif is_last and window is None:
         before = reached(workspace.store, config.id, asking.question_hash).covered_to
         again = now - max(config.overlap_h * HOUR, final_after_of(workspace, config.id))

@@ -15,12 +15,12 @@ from ksi_pipeline.connectors.sql.source import SqlSource
 from ksi_pipeline.connectors.sql.windows import QUARTER_US, Span, largest_known
 from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
 from ksi_pipeline.core.errors import KsiError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.time import Window
 from ksi_pipeline.defs.steps.file_trial import look_at_file
 from ksi_pipeline.defs.steps.sql_asking import Asking, asking_of, source_of
 from ksi_pipeline.defs.steps.trial import Trial
 from ksi_pipeline.defs.workspace import Workspace
-from ksi_pipeline.store.store import to_us
 
 _MOST_ROWS = 1_000
 _USUAL = timedelta(hours=72)

@@ -8,10 +8,11 @@ from ksi_pipeline.connectors.ticket_files.drop import Drop
 from ksi_pipeline.connectors.ticket_files.known import Known
 from ksi_pipeline.connectors.ticket_files.revise import Revised
 from ksi_pipeline.connectors.ticket_files.tables import STAMPS
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.defs.steps.ticket_file_source import FileSource, touch_hours, version_name
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.staged import into_lake, live_paths
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 
 
 def known_revisions(workspace: Workspace, connector_id: str) -> Known:

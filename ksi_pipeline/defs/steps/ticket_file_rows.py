@@ -8,8 +8,9 @@ from ksi_pipeline.connectors.ticket_files.drop import Drop, Gathered
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping
 from ksi_pipeline.connectors.ticket_files.revise import Revised
 from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Change, QuarantineRow, to_us
+from ksi_pipeline.store.store import Change, QuarantineRow
 
 COUNTS = (
     "rows_in",

@@ -13,11 +13,12 @@ from ksi_pipeline.connectors.ticket_files.drop import Drop
 from ksi_pipeline.connectors.ticket_files.mapping import Mapping as FileMapping
 from ksi_pipeline.connectors.ticket_files.mapping import load_mapping
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.tickets import AbsentMeans
 from ksi_pipeline.core.time import Window, local_hours
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.store.store import Change, to_us
+from ksi_pipeline.store.store import Change
 
 # Whose tickets come as kept files, dropped or pulled.
 FileLikeConfig = TicketFilesConfig | SqlConfig

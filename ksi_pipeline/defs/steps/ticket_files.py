@@ -17,6 +17,7 @@ from ksi_pipeline.connectors.ticket_files.revise import revise
 from ksi_pipeline.connectors.ticket_files.tables import CODED_OF_LINES, STAMPS
 from ksi_pipeline.connectors.ticket_files.text import TicketFile
 from ksi_pipeline.core.errors import ConfigError, ContractError
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import TICKET_LINES, TICKETS
 from ksi_pipeline.defs.steps.connector_state import is_asked, require_asked
 from ksi_pipeline.defs.steps.pull_coverage import pulled_window
@@ -40,7 +41,7 @@ from ksi_pipeline.defs.steps.ticket_inbox import take_by_hand
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.staged import StagedParquet, staging_room
-from ksi_pipeline.store.store import Change, from_us
+from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import TICKET_FILES
 from ksi_pipeline.store.ticket_files import kept_ticket_files
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.defs.workspace import Workspace
-from ksi_pipeline.store.store import from_us
 from ksi_pipeline.store.tables import FETCHES, QUARANTINE, TICKET_FILES
 
 _OF_ROWS = ("rows_in", "rows_loaded", "rows_unchanged", "rows_quarantined", "rows_unmatched")

@@ -22,6 +22,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.defs.steps.chunk_inbox import (
     chunk_quarantine,
@@ -37,7 +38,7 @@ from ksi_pipeline.defs.steps.video_meter import VideoMeter
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace, digest
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.store import Change, from_us
+from ksi_pipeline.store.store import Change
 from video_ingest.contract import CameraSpec, Chunk, DetectorError, VideoError
 from video_ingest.crop import Watched
 from video_ingest.detectors.auto import choose
