@@ -42,13 +42,7 @@ summed as (
         {% endfor %}
         sum(case when is_taken_back then 0 else 1 end) as told_count,
         min(amount_reason) as code_reason,
-        min(case when net_sales is not null then currency end) as first_currency,
-        max(case when net_sales is not null then currency end) as last_currency,
-        count(net_sales) as amount_count,
-        count(case when net_sales is not null then currency end) as currency_count,
-        sum(case when net_sales is not null and tax_included then 1 else 0 end) as taxed_count,
-        sum(case when net_sales is not null and not tax_included then 1 else 0 end)
-            as untaxed_count,
+        {{ tally_money() }},
         max(fetched_at_utc) as as_of_utc
 
     from told
@@ -64,10 +58,7 @@ reasoned as (
             when code_reason is not null then code_reason
             when told_count = 0 then 'no_tickets'
             when amount_count < told_count then 'feed_has_no_amount'
-            when currency_count not in (0, amount_count) or first_currency <> last_currency
-                then 'currencies_differ'
-            when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
-            when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
+            {{ when_money_differs() }}
         end as amount_reason
 
     from summed
@@ -92,11 +83,7 @@ final as (
         case when amount_reason is null then {{ as_money('net_sales') }} end as net_sales,
         case when amount_reason is null and units_told >= told_count then units end as units,
         case when amount_reason is null then first_currency end as currency,
-        case
-            when amount_reason is not null then null
-            when taxed_count > 0 then true
-            when untaxed_count > 0 then false
-        end as tax_included,
+        case when amount_reason is null then {{ tallied_tax() }} end as tax_included,
         amount_reason,
         as_of_utc
 

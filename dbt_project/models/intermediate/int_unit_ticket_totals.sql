@@ -52,18 +52,13 @@ summed as (
         connector_id,
         ext_ref_code,
         hour_start_utc,
-        count(*) as row_count,
         {% for name in counts %}
             case when count(*) = 1 then max({{ name }}) end as {{ name }},
         {% endfor %}
         {% for name in amounts %}
             case when count({{ name }}) = count(*) then sum({{ name }}) end as {{ name }},
         {% endfor %}
-        count(currency) as currency_count,
-        min(currency) as first_currency,
-        max(currency) as last_currency,
-        sum(case when tax_included then 1 else 0 end) as taxed_count,
-        sum(case when not tax_included then 1 else 0 end) as untaxed_count,
+        {{ tally_money('1 = 1') }},
         max(fetched_at_utc) as fetched_at_utc
 
     from counted
@@ -76,10 +71,7 @@ reasoned as (
     select
         *,
         case
-            when currency_count not in (0, row_count) or first_currency <> last_currency
-                then 'currencies_differ'
-            when taxed_count not in (0, row_count) or untaxed_count not in (0, row_count)
-                then 'tax_basis_differs'
+            {{ when_money_differs() }}
         end as amount_reason
 
     from summed
@@ -100,11 +92,7 @@ final as (
             case when amount_reason is null then {{ name }} end as {{ name }},
         {% endfor %}
         case when amount_reason is null then first_currency end as currency,
-        case
-            when amount_reason is not null then null
-            when taxed_count > 0 then true
-            when untaxed_count > 0 then false
-        end as tax_included,
+        case when amount_reason is null then {{ tallied_tax() }} end as tax_included,
         amount_reason,
         fetched_at_utc
 

@@ -38,12 +38,7 @@ summed as (
         -- hours without tickets have no amount and lack none
         min(case when is_matched and amount_reason <> 'no_tickets' then amount_reason end)
             as lacking_reason,
-        min(case when is_matched and net_sales is not null then currency end) as first_currency,
-        max(case when is_matched and net_sales is not null then currency end) as last_currency,
-        sum(case when is_matched and tax_included then 1 else 0 end) as taxed_count,
-        sum(case when is_matched and not tax_included then 1 else 0 end) as untaxed_count,
-        count(case when is_matched then net_sales end) as amount_count,
-        count(case when is_matched and net_sales is not null then currency end) as currency_count,
+        {{ tally_money('is_matched and net_sales is not null') }},
         sum(case when is_matched then 1 else 0 end) as matched_hours,
         sum(case when is_open then 1 else 0 end) as open_hours,
         sum(case when is_matched then {{ microseconds('open_s') }} else 0 end) as matched_us,
@@ -66,10 +61,7 @@ reasoned as (
             when matched_hours = 0 then unmatched_reason
             when lacking_reason is not null then lacking_reason
             when net_sales is null then 'no_tickets'
-            when currency_count not in (0, amount_count) or first_currency <> last_currency
-                then 'currencies_differ'
-            when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
-            when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
+            {{ when_money_differs() }}
         end as amount_reason
 
     from summed
@@ -104,11 +96,7 @@ final as (
         conversion_rate > 1 as is_over_100,
         known_net_sales as net_sales,
         case when amount_reason is null then first_currency end as currency,
-        case
-            when amount_reason is not null then null
-            when taxed_count > 0 then true
-            when untaxed_count > 0 then false
-        end as tax_included,
+        case when amount_reason is null then {{ tallied_tax() }} end as tax_included,
         {{ ratio('known_net_sales', 'net_entry_count') }} as sales_per_visitor,
         {{ as_bigint('matched_hours') }} as matched_hours,
         {{ as_bigint('open_hours') }} as open_hours,

@@ -43,12 +43,7 @@ summed as (
         sum(case when net_sales is not null or ticket_count > 0 then 1 else 0 end) as told_count,
         max(case when net_sales is not null and ticket_count is null then 1 else 0 end)
             as has_untold_tickets,
-        min(case when net_sales is not null then currency end) as first_currency,
-        max(case when net_sales is not null then currency end) as last_currency,
-        count(net_sales) as amount_count,
-        count(case when net_sales is not null then currency end) as currency_count,
-        sum(case when tax_included then 1 else 0 end) as taxed_count,
-        sum(case when not tax_included then 1 else 0 end) as untaxed_count,
+        {{ tally_money() }},
         -- an hour without tickets lacks no amount, and an hour not covered is told by completeness
         min(case when amount_reason in {{ lacking }} then amount_reason end) as lacking_reason,
         sum(case when is_open and ticket_count is not null then {{ microseconds('open_s') }} end)
@@ -73,10 +68,7 @@ reasoned as (
             when lacking_reason is not null then lacking_reason
             when amount_count = 0 and known_hours = 0 then coalesce(missing_reason, 'closed')
             when amount_count = 0 then 'no_tickets'
-            when currency_count not in (0, amount_count) or first_currency <> last_currency
-                then 'currencies_differ'
-            when taxed_count > 0 and taxed_count <> amount_count then 'tax_basis_differs'
-            when untaxed_count > 0 and untaxed_count <> amount_count then 'tax_basis_differs'
+            {{ when_money_differs() }}
         end as no_amount_reason
 
     from summed
@@ -117,11 +109,7 @@ final as (
         {% endfor %}
         {{ as_bigint('known_units') }} as units,
         case when no_amount_reason is null then first_currency end as currency,
-        case
-            when no_amount_reason is not null then null
-            when taxed_count > 0 then true
-            when untaxed_count > 0 then false
-        end as tax_included,
+        case when no_amount_reason is null then {{ tallied_tax() }} end as tax_included,
         {{ ratio('known_net_sales', 'divided_ticket_count') }} as average_ticket_value,
         {{ ratio('known_units', 'divided_ticket_count') }} as units_per_ticket,
         completeness,
