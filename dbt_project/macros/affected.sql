@@ -20,7 +20,8 @@
 {%- endmacro %}
 
 {% macro is_affected(relation, keys, affected) -%}
-    exists (
+    {{ lies_between_affected(relation, keys) }}
+    and exists (
         select 1
         from {{ affected }} as changed
         where
@@ -28,4 +29,28 @@
             {% if not loop.first %}and {% endif %}changed.{{ key }} = {{ relation }}.{{ key }}
             {%- endfor %}
     )
+{%- endmacro %}
+
+{#- What `exists` implies, in literals: engines carry those through joins and windows down to the
+    scan, and would otherwise compute every hour of a view to keep one day of it. -#}
+{% macro lies_between_affected(relation, keys) -%}
+    {%- set times = keys | select('in', ['hour_start_utc', 'business_date']) | list -%}
+    {%- set models = [] -%}
+    {%- for node in model.depends_on.nodes if node.split('.')[-1].startswith('int_affected_') -%}
+        {%- do models.append(node.split('.')[-1]) -%}
+    {%- endfor -%}
+    {%- if execute and times | length == 1 and models | length == 1 -%}
+        {%- set bounds = run_query(
+            'select min(' ~ times[0] ~ '), max(' ~ times[0] ~ ') from ' ~ ref(models[0])
+        ).rows[0] -%}
+        {%- set kind = 'date' if times[0] == 'business_date' else dbt.type_timestamp() -%}
+        {%- if bounds[0] is none -%}
+            1 = 0
+        {%- else -%}
+            {{ relation }}.{{ times[0] }} >= cast('{{ bounds[0] }}' as {{ kind }})
+            and {{ relation }}.{{ times[0] }} <= cast('{{ bounds[1] }}' as {{ kind }})
+        {%- endif -%}
+    {%- else -%}
+        1 = 1
+    {%- endif -%}
 {%- endmacro %}
