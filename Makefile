@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill clean
+.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench-tickets: $(VENV)/.dev  ## how fast a backfill over HTTP is, beside a reque
 
 bench-backfill: $(VENV)/.dev  ## thirty years of fifty stores over HTTP: rows a second and peak memory
 	$(BIN)/python benchmarks/backfill.py
+
+bench-marts: $(VENV)/.dev  ## how fast the marts are built, beside bare DuckDB and pandas
+	$(BIN)/python benchmarks/marts.py
 
 bench-tickets-files: $(VENV)/.dev  ## how fast a ticket file is loaded, beside a bare copy by polars
 	$(BIN)/python benchmarks/tickets_files.py
