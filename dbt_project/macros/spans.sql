@@ -33,6 +33,23 @@
     )
 {%- endmacro %}
 
+{#- Orders the versions of one key (valid_from_utc, valid_to_utc) for row_number: the one that is
+    valid at an instant, else the last that ended before it, else the first that begins after it.
+    Nulls sort differently on each engine, so each is given its place. -#}
+{% macro version_order(version, instant) -%}
+    case when {{ valid_at(version, instant) }} then 0 else 1 end,
+    case
+        when {{ version }}.valid_from_utc is null then 0
+        when {{ version }}.valid_from_utc <= {{ instant }} then 0
+        else 1
+    end,
+    case when {{ version }}.valid_from_utc is null then 1 else 0 end,
+    case
+        when {{ version }}.valid_from_utc <= {{ instant }} then {{ version }}.valid_from_utc
+    end desc,
+    {{ version }}.valid_from_utc
+{%- endmacro %}
+
 {% macro seconds_after(instant, seconds) -%}
     {{ dbt.dateadd('second', seconds, instant) }}
 {%- endmacro %}
@@ -74,4 +91,14 @@
 {#- Firsts of a month between two dates. -#}
 {% macro months_between(from_date, to_date) -%}
     {{ dbt.datediff(from_date, to_date, 'month') }}
+{%- endmacro %}
+
+{#- Whole seconds since 1970-01-01 00:00. -#}
+{% macro seconds_since_1970(instant) -%}
+    {{ dbt.datediff(as_timestamp("'1970-01-01 00:00:00'"), instant, 'second') }}
+{%- endmacro %}
+
+{#- Weekday of a date, 1 Monday to 7 Sunday; 1900-01-01 was a Monday. -#}
+{% macro iso_weekday(date) -%}
+    {{ as_bigint('mod(' ~ days_between("cast('1900-01-01' as date)", date) ~ ', 7) + 1') }}
 {%- endmacro %}

@@ -194,8 +194,11 @@ def changed(site):
     touched += site.affected("0002", TEN) + site.affected("_common", NINE)
     lake["space_link"] = [r for r in lake["space_link"] if r["unit_id"] != "early"]
     touched += site.affected("early")
-    for name in ("space_unit", "space_line", "space_link", "line_crossings"):
+    for name in ("space_unit", "space_tenancy", "space_line", "space_link", "line_crossings"):
         lake[name] = [r for r in lake[name] if r["unit_id"] != "leaves"]
+    # redrawn and calibrated anew, and nobody was there
+    next(r for r in lake["space_zone"] if r["zone_id"] == "window")["geometry_version"] = "g2"
+    lake["space_camera"][0]["camera_version"] = "c2"
     touched += site.affected("leaves")
     lake["tracklet_staff"][-1]["is_staff"] = False
     lake["queue_events"].pop()

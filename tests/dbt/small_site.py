@@ -116,7 +116,10 @@ class SmallSite:
             )
 
     def sees(self, camera_id: str, kind: str, what: str) -> None:
-        """Let a camera see a line or a zone."""
+        """Let a camera see a line or a zone; a camera comes with the first that it sees."""
+        camera = {"camera_id": camera_id, "camera_version": "c1"}
+        if camera_id not in {row["camera_id"] for row in self.lake["space_camera"]}:
+            self.lake["space_camera"].append({"site_id": self.site_id, **camera, **ALWAYS})
         seen = {"camera_id": camera_id, "sees_kind": kind, "sees_id": what}
         self.lake["space_camera_sees"].append({"site_id": self.site_id, **seen, **ALWAYS})
 

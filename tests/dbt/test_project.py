@@ -51,7 +51,13 @@ def test_parsing_needs_no_database(dbt_project, tmp_path, monkeypatch):
 def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_build):
     marts = marts_of(empty_build)
     assert set(marts) == {
+        "dim_camera",
+        "dim_hour",
+        "dim_line",
+        "dim_site",
+        "dim_tenant",
         "dim_unit",
+        "dim_zone",
         "fct_conversion_daily",
         "fct_conversion_hourly",
         "fct_data_completeness_hourly",

@@ -14,10 +14,11 @@ site_hours as (
 
 ),
 
-last_hours as (
+calendars as (
 
     select
         site_id,
+        min(hour_start_utc) as first_hour_start_utc,
         max(hour_start_utc) as last_hour_start_utc
 
     from site_hours
@@ -32,10 +33,12 @@ final as (
         sites.name as site_name,
         sites.timezone,
         sites.currency,
-        last_hours.last_hour_start_utc
+        sites.business_day_start,
+        calendars.first_hour_start_utc,
+        calendars.last_hour_start_utc
 
     from sites
-    left join last_hours on sites.site_id = last_hours.site_id
+    left join calendars on sites.site_id = calendars.site_id
 
 )
 

@@ -19,6 +19,7 @@ final as (
 
     select distinct
         zones.site_id || '/' || zones.unit_id as unit_key,
+        zones.site_id || '/' || zones.unit_id || '/' || zones.zone_id as zone_key,
         site_hours.site_id,
         zones.zone_id,
         zones.unit_id,

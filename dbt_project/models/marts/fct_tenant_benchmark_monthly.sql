@@ -171,6 +171,7 @@ final as (
 
     select
         compared.unit_key,
+        compared.site_id || '/' || compared.tenant_id as tenant_key,
         compared.site_id,
         compared.unit_id,
         compared.tenant_id,

@@ -172,6 +172,7 @@ final as (
 
     select
         unit_key,
+        zone_key,
         site_id,
         zone_id,
         unit_id,

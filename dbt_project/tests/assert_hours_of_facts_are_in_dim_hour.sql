@@ -1,0 +1,66 @@
+{{ config(meta={'dagster': {'ref': {'name': 'dim_hour'}}}) }}
+-- Every hour of an hourly fact is in dim_hour, so that a join by site_id and hour_start_utc loses
+-- no row.
+
+with
+
+hours as (
+
+    select * from {{ ref('dim_hour') }}
+
+),
+
+fact_hours as (
+
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_traffic_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_sales_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_conversion_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_zone_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_queue_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_data_completeness_hourly') }}
+
+),
+
+final as (
+
+    select fact_hours.*
+
+    from fact_hours
+    left join hours
+        on
+            fact_hours.site_id = hours.site_id
+            and fact_hours.hour_start_utc = hours.hour_start_utc
+    where hours.site_id is null
+
+)
+
+select * from final
