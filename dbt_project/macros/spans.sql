@@ -102,3 +102,8 @@
 {% macro iso_weekday(date) -%}
     {{ as_bigint('mod(' ~ days_between("cast('1900-01-01' as date)", date) ~ ', 7) + 1') }}
 {%- endmacro %}
+
+{#- Days of the whole month that begins on a date. -#}
+{% macro days_of_month(month_start) -%}
+    {{ days_between(month_start, dbt.dateadd('month', 1, month_start)) }}
+{%- endmacro %}

@@ -8,7 +8,11 @@ from .small_site import make_lake, marts_of
 pytestmark = pytest.mark.slow
 
 # no month of the cases is over, so they have no rows here
-BUILT_WHOLE = {"fct_tenant_benchmark_monthly"}
+BUILT_WHOLE = {
+    "fct_sales_density_monthly",
+    "fct_site_sales_density_monthly",
+    "fct_tenant_benchmark_monthly",
+}
 
 
 @pytest.fixture(scope="module")

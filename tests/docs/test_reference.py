@@ -100,6 +100,7 @@ def test_the_page_of_marts_names_every_model_and_column():
 def words_in_marts():
     """Words that the SQL writes into basis, status and reason."""
     named = ("int_unit_source_hours", "int_unit_sales", "int_tenant_months")
+    named += ("int_density_months", "int_density_scopes", "int_density_rates")
     sources = [*MARTS.glob("marts/*.sql"), *(MARTS / "intermediate" / f"{n}.sql" for n in named)]
     return {
         word
@@ -110,7 +111,7 @@ def words_in_marts():
         )
         for word in word
         if word
-    } - {"camera", "feed", ALL}
+    } - {"camera", "feed", ALL, "unit", "tenants", "centre", "_site"}
 
 
 def test_every_basis_status_and_reason_is_documented():
