@@ -2,9 +2,16 @@
 -- No row says measured below the threshold, and no row that is not measured lacks its reason.
 
 {% set facts = [
-    'fct_data_completeness_hourly', 'fct_traffic_hourly', 'fct_zone_hourly',
-    'fct_queue_hourly', 'fct_sales_hourly', 'fct_sales_daily',
-    'fct_conversion_hourly', 'fct_conversion_daily', 'fct_sales_density_daily'
+    'fct_data_completeness_hourly',
+    'fct_traffic_hourly',
+    'fct_zone_hourly',
+    'fct_queue_hourly',
+    'fct_sales_hourly',
+    'fct_sales_daily',
+    'fct_conversion_hourly',
+    'fct_conversion_daily',
+    'fct_sales_density_daily',
+    'fct_funnel_daily',
 ] %}
 
 with

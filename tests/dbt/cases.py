@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ksi_pipeline.core.time import OpeningHours
 
-from .small_site import SmallSite
+from .small_site import ALWAYS, SmallSite
 
 DAY = "2023-02-08"
 NINE, TEN = f"{DAY} 09:00", f"{DAY} 10:00"
@@ -50,9 +50,48 @@ def sao_paulo():
         if tickets:
             site.tickets(unit_id, hour, tickets, f"{DAY} 11:05" if unit_id == "early" else LATER)
     site.crossings("0001", f"{DAY} 07:30", 3)
+    add_passed_unit(site)
     add_zones(site)
     add_staffed_unit(site)
     return site
+
+
+def add_passed_unit(site):
+    """200 pass at nine, both ways, 24 enter, 15 engage and 6 buy; at ten nobody comes."""
+    site.unit("passed")
+    site.chunks("cam-passed", f"{DAY} 07:00", f"{DAY} 11:00")
+    site.asked("passed", f"{DAY} 00:00", "2023-02-09 00:00", LATER)
+    key, shape = {"site_id": "sp", "unit_id": "passed"}, {"geometry_version": "g1", **ALWAYS}
+    street = {"line_id": "passed-street", "role": "outside"}
+    site.lake["space_line"].append({**key, **street, **shape})
+    site.lake["space_zone"].append({**key, "zone_id": "floor", "role": "selling", **shape})
+    site.sees("cam-passed", "line", "passed-street")
+    site.sees("cam-passed", "zone", "floor")
+    site.crossings("passed", NINE, 120, line="street")
+    site.crossings("passed", NINE, 80, "out", line="street")
+    site.crossings("passed", NINE, 24)
+    site.tickets("passed", NINE, 6, LATER)
+    for n in range(24):
+        site.lake["visits"].append(visit(site, n, 60.0 if n < 15 else 59.9))
+
+
+def visit(site, n, dwell_s):
+    """One visit of a tracklet to the floor of the unit that people pass, at nine."""
+    start = site.at(NINE) + timedelta(minutes=n)
+    return {
+        "site_id": "sp",
+        "unit_id": "passed",
+        "zone_id": "floor",
+        "tracklet_id": f"passed{n}",
+        "entered_at_utc": start,
+        "left_at_utc": start + timedelta(seconds=dwell_s),
+        "dwell_s": dwell_s,
+        "is_start_censored": False,
+        "is_end_censored": False,
+        "hour_start_utc": site.at(NINE),
+        "rule_version": 1,
+        "geometry_version": "g1",
+    }
 
 
 def add_staffed_unit(site):
@@ -192,6 +231,8 @@ def changed(site):
     lake["line_crossings"] = [r for r in lake["line_crossings"] if r not in tens[-10:]]
     lake["visits"].pop()
     touched += site.affected("0002", TEN) + site.affected("_common", NINE)
+    lake["visits"].pop(0)
+    touched += site.affected("passed", NINE)
     lake["space_link"] = [r for r in lake["space_link"] if r["unit_id"] != "early"]
     touched += site.affected("early")
     for name in ("space_unit", "space_tenancy", "space_line", "space_link", "line_crossings"):

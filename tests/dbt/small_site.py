@@ -152,15 +152,17 @@ class SmallSite:
             }
         )
 
-    def crossings(self, unit_id: str, hour: str, count: int, direction: str = "in") -> None:
-        """Add crossings of the unit's seen door, spread over ten minutes from `hour` on."""
+    def crossings(
+        self, unit_id: str, hour: str, count: int, direction: str = "in", line: str = "door0"
+    ) -> None:
+        """Add crossings of a line of the unit, spread over ten minutes from `hour` on."""
         for n in range(count):
             at = self.at(hour) + n * 10 * MINUTE / count
             self.lake["line_crossings"].append(
                 {
                     "site_id": self.site_id,
                     "unit_id": unit_id,
-                    "line_id": f"{unit_id}-door0",
+                    "line_id": f"{unit_id}-{line}",
                     "tracklet_id": f"{unit_id}-{at.isoformat()}-{direction}",
                     "at_utc": at,
                     "direction": direction,
