@@ -138,6 +138,8 @@ joined as (
         coalesce(counted.served_wait_us, 0) as served_wait_us,
         coalesce(counted.timed_join_count, 0) as timed_join_count,
         coalesce(counted.join_wait_us, 0) as join_wait_us,
+        counted.p90_served_wait_us_x100,
+        counted.p90_join_wait_us_x100,
         coalesce(waiting.waiting_us, 0) as waiting_us,
         case when zone_hours.is_open then coalesce(cameras.completeness, 0) end as completeness
 
@@ -212,11 +214,15 @@ final as (
             when is_end_observed
                 then {{ ratio(seconds('served_wait_us'), 'timed_served_count') }}
         end as mean_served_wait_s,
+        case when is_end_observed then {{ ratio('p90_served_wait_us_x100', '100000000') }} end
+            as p90_served_wait_s,
         case when is_end_observed then {{ as_bigint('timed_join_count') }} end as timed_join_count,
         case when is_end_observed then {{ seconds('join_wait_us') }} end as join_wait_s_sum,
         case
             when is_end_observed then {{ ratio(seconds('join_wait_us'), 'timed_join_count') }}
         end as mean_join_wait_s,
+        case when is_end_observed then {{ ratio('p90_join_wait_us_x100', '100000000') }} end
+            as p90_join_wait_s,
         case when is_observed then {{ seconds('waiting_us') }} end as waiting_s,
         case when is_observed then {{ ratio(seconds('waiting_us'), 'observed_any_s') }} end
             as mean_queue_length,

@@ -111,6 +111,12 @@ joined as (
         zone_hours.*,
         visits.visit_count,
         visits.dwell_us,
+        visits.timed_visit_count,
+        visits.timed_dwell_us,
+        visits.median_dwell_us_x100,
+        visits.p90_dwell_us_x100,
+        visits.bounce_count,
+        visits.bounce_visit_count,
         occupancy.person_us,
         occupancy.max_occupancy,
         cameras.coverage_reason,
@@ -183,6 +189,23 @@ final as (
         is_open,
         case when is_observed then {{ as_bigint('coalesce(visit_count, 0)') }} end as visit_count,
         case when is_observed then {{ seconds('coalesce(dwell_us, 0)') }} end as dwell_s_sum,
+        case when is_observed then {{ as_bigint('coalesce(timed_visit_count, 0)') }} end
+            as timed_visit_count,
+        case when is_observed then {{ seconds('coalesce(timed_dwell_us, 0)') }} end
+            as timed_dwell_s_sum,
+        case when is_observed then {{ ratio(seconds('timed_dwell_us'), 'timed_visit_count') }} end
+            as mean_dwell_s,
+        case when is_observed then {{ ratio('median_dwell_us_x100', '100000000') }} end
+            as median_dwell_s,
+        case when is_observed then {{ ratio('p90_dwell_us_x100', '100000000') }} end as p90_dwell_s,
+        case when is_observed then {{ ratio('visit_count - timed_visit_count', 'visit_count') }} end
+            as censored_rate,
+        case when is_observed then {{ as_bigint('coalesce(bounce_count, 0)') }} end
+            as bounce_count,
+        case when is_observed then {{ as_bigint('coalesce(bounce_visit_count, 0)') }} end
+            as bounce_visit_count,
+        case when is_observed then {{ ratio('bounce_count', 'bounce_visit_count') }} end
+            as bounce_rate,
         case when is_observed then {{ seconds('coalesce(person_us, 0)') }} end as person_seconds,
         case when is_observed then {{ as_bigint('coalesce(max_occupancy, 0)') }} end
             as max_occupancy,
