@@ -51,6 +51,8 @@ def sao_paulo():
             site.tickets(unit_id, hour, tickets, f"{DAY} 11:05" if unit_id == "early" else LATER)
     site.crossings("0001", f"{DAY} 07:30", 3)
     add_passed_unit(site)
+    site.tickets("stray", NINE, 4, LATER)  # of a code that is linked to nothing
+    site.refused("E_ROW_TYPE", LATER)
     add_zones(site)
     add_staffed_unit(site)
     return site

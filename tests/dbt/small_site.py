@@ -152,6 +152,20 @@ class SmallSite:
             }
         )
 
+    def refused(self, code: str, fetched: str) -> None:
+        """Add one ticket row that was refused when it came."""
+        self.lake["quarantine"].append(
+            {
+                "source": "tickets:pos",
+                "code": code,
+                "message": code,
+                "raw_sha256": fetched,
+                "row_number": 0,
+                "raw_value": None,
+                "first_seen_utc": self.at(fetched),
+            }
+        )
+
     def crossings(
         self, unit_id: str, hour: str, count: int, direction: str = "in", line: str = "door0"
     ) -> None:

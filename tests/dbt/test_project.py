@@ -69,6 +69,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "fct_sales_hourly",
         "fct_site_sales_density_monthly",
         "fct_tenant_benchmark_monthly",
+        "fct_ticket_reconciliation_daily",
         "fct_traffic_hourly",
         "fct_zone_hourly",
     }
