@@ -12,8 +12,7 @@ def day(built):
     def row(unit_id):
         (found,) = rows_of(
             built,
-            "select * from marts.fct_funnel_daily "
-            f"where site_id = 'sp' and unit_id = '{unit_id}'",
+            f"select * from marts.fct_funnel_daily where site_id = 'sp' and unit_id = '{unit_id}'",
         )
         return found
 
