@@ -30,6 +30,7 @@ final as (
         zone_hours.site_id,
         zone_hours.unit_id,
         zone_hours.hour_start_utc,
+        zone_hours.business_date,
         max(case when zone_cameras.camera_id is null then 1 else 0 end) = 1 as has_unseen_zone,
         min(camera_hours.completeness) as completeness,
         min(camera_hours.coverage_reason) as coverage_reason
@@ -46,7 +47,11 @@ final as (
             zone_cameras.site_id = camera_hours.site_id
             and zone_cameras.camera_id = camera_hours.camera_id
             and zone_cameras.hour_start_utc = camera_hours.hour_start_utc
-    group by zone_hours.site_id, zone_hours.unit_id, zone_hours.hour_start_utc
+    group by
+        zone_hours.site_id,
+        zone_hours.unit_id,
+        zone_hours.hour_start_utc,
+        zone_hours.business_date
 
 )
 

@@ -2,6 +2,7 @@
 -- A stage's reason is null where its source was complete. A unit has a stage on a day if in an open
 -- hour it has the lines, the zones or the link, and cameras that see all of them; entries it must
 -- have. An hour matches (unmatched_reason is null) where every stage of the day is complete.
+-- Joined by business date too: marts ask for dates, and each side then computes only those.
 
 with
 
@@ -66,16 +67,19 @@ joined as (
             traffic.site_id = sales.site_id
             and traffic.unit_id = sales.unit_id
             and traffic.hour_start_utc = sales.hour_start_utc
+            and traffic.business_date = sales.business_date
     left join outside_hours
         on
             traffic.site_id = outside_hours.site_id
             and traffic.unit_id = outside_hours.unit_id
             and traffic.hour_start_utc = outside_hours.hour_start_utc
+            and traffic.business_date = outside_hours.business_date
     left join engaging_hours
         on
             traffic.site_id = engaging_hours.site_id
             and traffic.unit_id = engaging_hours.unit_id
             and traffic.hour_start_utc = engaging_hours.hour_start_utc
+            and traffic.business_date = engaging_hours.business_date
 
 ),
 

@@ -39,6 +39,7 @@ outside_lines as (
         unit_hours.site_id,
         unit_hours.unit_id,
         unit_hours.hour_start_utc,
+        unit_hours.business_date,
         lines.line_id
 
     from unit_hours
@@ -57,6 +58,7 @@ watched as (
         outside_lines.site_id,
         outside_lines.unit_id,
         outside_lines.hour_start_utc,
+        outside_lines.business_date,
         max(case when camera_sees.camera_id is null then 1 else 0 end) as has_unseen_line,
         min(camera_hours.completeness) as completeness,
         max(camera_hours.observed_any_s) as observed_any_s,
@@ -74,7 +76,11 @@ watched as (
             camera_sees.site_id = camera_hours.site_id
             and camera_sees.camera_id = camera_hours.camera_id
             and outside_lines.hour_start_utc = camera_hours.hour_start_utc
-    group by outside_lines.site_id, outside_lines.unit_id, outside_lines.hour_start_utc
+    group by
+        outside_lines.site_id,
+        outside_lines.unit_id,
+        outside_lines.hour_start_utc,
+        outside_lines.business_date
 
 ),
 
@@ -103,6 +109,7 @@ final as (
         watched.site_id,
         watched.unit_id,
         watched.hour_start_utc,
+        watched.business_date,
         watched.has_unseen_line = 1 as has_unseen_line,
         watched.completeness,
         watched.coverage_reason,
