@@ -12,6 +12,7 @@
     'fct_conversion_daily',
     'fct_sales_density_daily',
     'fct_funnel_daily',
+    'fct_occupancy_hourly',
 ] %}
 
 with

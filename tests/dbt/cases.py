@@ -59,7 +59,7 @@ def sao_paulo():
 
 
 def add_passed_unit(site):
-    """200 pass at nine, both ways, 24 enter, 15 engage and 6 buy; at ten nobody comes."""
+    """200 pass at nine, both ways, 24 enter, 15 engage and 6 buy; 22 leave, 2 of them at ten."""
     site.unit("passed")
     site.chunks("cam-passed", f"{DAY} 07:00", f"{DAY} 11:00")
     site.asked("passed", f"{DAY} 00:00", "2023-02-09 00:00", LATER)
@@ -72,6 +72,8 @@ def add_passed_unit(site):
     site.crossings("passed", NINE, 120, line="street")
     site.crossings("passed", NINE, 80, "out", line="street")
     site.crossings("passed", NINE, 24)
+    site.crossings("passed", NINE, 20, "out")
+    site.crossings("passed", TEN, 2, "out")
     site.tickets("passed", NINE, 6, LATER)
     for n in range(24):
         site.lake["visits"].append(visit(site, n, 60.0 if n < 15 else 59.9))

@@ -63,6 +63,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "fct_data_completeness_hourly",
         "fct_funnel_daily",
         "fct_metric_conventions_daily",
+        "fct_occupancy_hourly",
         "fct_queue_hourly",
         "fct_sales_daily",
         "fct_sales_density_daily",
