@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo test test-all portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -18,8 +18,15 @@ demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the 
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-all: test $(VENV)/.vision  ## the tests, and those that need torch or a server
+test-all: test $(VENV)/.vision .services/postgres/.done  ## the tests, and those that need torch or a server
 	$(BIN)/python -m pytest -m "torch or services"
+
+portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
+	$(BIN)/python -m pytest -m "services or adapters" tests/portable
+
+test-spark: $(VENV)/.dev .services/spark/.done  ## the marts on Spark; needs Java 17
+	@java -version >/dev/null 2>&1 || { echo "Spark needs Java 17, and there is none (Debian: apt-get install openjdk-17-jre-headless)."; exit 1; }
+	$(BIN)/python -m pytest -m spark tests/portable
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff check .
@@ -62,7 +69,7 @@ bench-ticket-hours: $(VENV)/.dev  ## how fast hourly answers are read, beside py
 	$(BIN)/python benchmarks/ticket_hours.py
 
 clean:  ## remove what make and the demo made, but no data
-	rm -rf $(VENV) .bench demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .services demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
@@ -74,6 +81,13 @@ $(VENV)/bin/python:
 	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -r benchmarks/video-peers.txt
+	@touch $@
+
+# Environments of their own: what dbt's adapters pin, the product does not need.
+.services/%/.done: tests/portable/%.txt constraints.txt
+	$(PYTHON) -m venv .services/$*
+	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
+	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dbt-snowflake==1.12.3)
 	@touch $@
 
 $(VENV)/.demo: $(FILES) | $(VENV)/bin/python

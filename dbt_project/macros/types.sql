@@ -40,7 +40,8 @@
     cast({{ expression }} as {{ double_type() }})
 {%- endmacro %}
 
-{#- Money keeps four decimals through every sum; a sum would widen the type. -#}
+{#- Money keeps four decimals through every sum; a sum would widen the type, and on PostgreSQL a
+    case forgets the scale: a mart casts money last, in its final select. -#}
 {% macro as_money(expression) -%}
     cast({{ expression }} as {{ money_type() }})
 {%- endmacro %}

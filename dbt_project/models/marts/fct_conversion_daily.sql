@@ -72,7 +72,7 @@ divided as (
 
     select
         *,
-        case when amount_reason is null then {{ as_money('net_sales') }} end as known_net_sales,
+        case when amount_reason is null then net_sales end as known_net_sales,
         {{ share('matched_us', 'open_us') }} as completeness,
         {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
         {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross
@@ -94,7 +94,7 @@ final as (
         conversion_rate,
         conversion_rate_gross,
         conversion_rate > 1 as is_over_100,
-        known_net_sales as net_sales,
+        {{ as_money('known_net_sales') }} as net_sales,
         case when amount_reason is null then first_currency end as currency,
         case when amount_reason is null then {{ tallied_tax() }} end as tax_included,
         {{ ratio('known_net_sales', 'net_entry_count') }} as sales_per_visitor,

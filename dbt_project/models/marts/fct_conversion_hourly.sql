@@ -105,7 +105,7 @@ final as (
         entry_count_imputed,
         net_entry_count_imputed,
         conversion_rate_imputed,
-        net_sales,
+        {{ as_money('net_sales') }} as net_sales,
         currency,
         tax_included,
         sales_per_visitor,

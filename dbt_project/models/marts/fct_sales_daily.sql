@@ -82,7 +82,7 @@ amounts as (
         {% for name in amounts %}
             case
                 when no_amount_reason is null and {{ name }}_told >= told_count
-                    then {{ as_money(name) }}
+                    then {{ name }}
             end as known_{{ name }},
         {% endfor %}
         case when no_amount_reason is null and units_told >= told_count then units end
@@ -105,7 +105,7 @@ final as (
         {{ as_bigint('ticket_count') }} as ticket_count,
         {{ as_bigint('known_return_count') }} as return_count,
         {% for name in amounts %}
-            known_{{ name }} as {{ name }},
+            {{ as_money('known_' ~ name) }} as {{ name }},
         {% endfor %}
         {{ as_bigint('known_units') }} as units,
         case when no_amount_reason is null then first_currency end as currency,
