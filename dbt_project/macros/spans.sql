@@ -2,7 +2,16 @@
     the order of rows and a replay gives the same bits. -#}
 
 {% macro microseconds_between(from_utc, to_utc) -%}
+    {{ return(adapter.dispatch('microseconds_between')(from_utc, to_utc)) }}
+{%- endmacro %}
+
+{% macro default__microseconds_between(from_utc, to_utc) -%}
     {{ dbt.datediff(from_utc, to_utc, 'microsecond') }}
+{%- endmacro %}
+
+{#- dbt's own multiplies seconds by a double and rounds up. -#}
+{% macro spark__microseconds_between(from_utc, to_utc) -%}
+    (unix_micros({{ to_utc }}) - unix_micros({{ from_utc }}))
 {%- endmacro %}
 
 {% macro seconds(microseconds) -%}
@@ -50,8 +59,18 @@
     {{ version }}.valid_from_utc
 {%- endmacro %}
 
+{#- Cast, because on BigQuery what dbt adds to is no timestamp any more. -#}
 {% macro seconds_after(instant, seconds) -%}
-    {{ dbt.dateadd('second', seconds, instant) }}
+    {{ return(adapter.dispatch('seconds_after')(instant, seconds)) }}
+{%- endmacro %}
+
+{% macro default__seconds_after(instant, seconds) -%}
+    {{ as_timestamp(dbt.dateadd('second', seconds, instant)) }}
+{%- endmacro %}
+
+{#- dbt's own drops what is below a second. -#}
+{% macro spark__seconds_after(instant, seconds) -%}
+    timestampadd(second, {{ seconds }}, {{ instant }})
 {%- endmacro %}
 
 {#- When the hour of a feed is final: so long after its end as its connector says. -#}

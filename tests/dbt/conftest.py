@@ -21,7 +21,7 @@ def dbt_project() -> Path:
 
 
 @pytest.fixture(scope="session")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dbtRunnerResult]:
     """Run dbt on a file build.duckdb: dbt(build_db, *arguments).
 
     It runs in this process, and the project is parsed once: dbt takes two seconds to import, and as
@@ -48,17 +48,17 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
         ]
         return result
 
-    def run(build_db: Path, *arguments: str) -> None:
+    def run(build_db: Path, *arguments: str) -> dbtRunnerResult:
         if not parsed:
             parsed.append(invoke(build_db, "parse", manifest=None).result)
         # a run leaves in it what it compiled
-        invoke(build_db, *arguments, manifest=parsed[0].deepcopy())
+        return invoke(build_db, *arguments, manifest=parsed[0].deepcopy())
 
     return run
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., None]) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., dbtRunnerResult]) -> Path:
     """A build file with the marts of the cases, all data tests passed."""
     path = tmp_path_factory.mktemp("marts") / "build.duckdb"
     make_lake(path, lake_of(sao_paulo(), madrid(), kathmandu()))

@@ -1,6 +1,6 @@
 """Run by Spark's own Python: load a lake, let dbt build it, write the marts as Parquet.
 
-python spark_build.py DBT_PROJECT FOLDER LAKE MARTS; metastore and tables stay in FOLDER. LAKE has
+python spark_build.py DBT_PROJECT FOLDER LAKE MARTS; tables stay in FOLDER. LAKE has
 one Parquet file for each table. In one process, because a session takes long to start.
 """
 
@@ -24,12 +24,13 @@ def main(project: str, folder: Path, lake: Path, marts: Path) -> int:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": (
-            f"jdbc:derby:;databaseName={folder}/metastore;create=true"
-        ),
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+        # small queries: compiling them takes longer than running them
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
     }
-    builder = SparkSession.builder.enableHiveSupport()
+    # dbt asks for Hive, and takes the session that is there, whose catalog is in memory
+    builder = SparkSession.builder
     for name, value in settings.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()

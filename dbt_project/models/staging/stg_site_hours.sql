@@ -15,7 +15,7 @@ final as (
         {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
         {{ as_timestamp('hour_from_utc') }} as hour_from_utc,
         {{ as_timestamp('hour_end_utc') }} as hour_end_utc,
-        local_hour,
+        {{ as_timestamp('local_hour') }} as local_hour,
         utc_offset_s,
         business_date,
         open_s,

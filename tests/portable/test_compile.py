@@ -1,0 +1,43 @@
+"""The models compile with the adapters of warehouses that are not run here."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot.tokens import TokenType
+
+from .engines import PROJECT, environment
+from .sql import unportable
+
+pytestmark = [pytest.mark.adapters, pytest.mark.slow]
+TARGETS = ("snowflake", "bigquery", "redshift")
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def compiled(request, tmp_path_factory):
+    """The target, and the SQL of each model and data test as its adapter writes it."""
+    target = request.param
+    folder = tmp_path_factory.mktemp(target)
+    script = Path(__file__).with_name("compile_alone.py")
+    run = subprocess.run(
+        [environment("compile"), script, target, PROJECT, folder],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    texts = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("compiled/**/*.sql")}
+    models = len(list((PROJECT / "models").rglob("*.sql")))
+    for kind in ("full", "incremental"):
+        assert sum(name.startswith(f"{kind}/") for name in texts) > models
+    return target, texts
+
+
+def test_each_model_parses_in_the_dialect_and_uses_what_all_engines_share(compiled):
+    target, texts = compiled
+    found = {name: unportable(sql, target) for name, sql in texts.items()}
+    assert {name: what for name, what in found.items() if what} == {}
+    if target == "bigquery":
+        for name, sql in texts.items():
+            kinds = {token.token_type for token in sqlglot.tokenize(sql, read=target)}
+            assert TokenType.DCOLON not in kinds, name
