@@ -24,7 +24,7 @@ def published(project_dir: Path) -> dg.AssetsDefinition:
         )
         for name, kind, description in (
             ("published_snapshot", "duckdb", "published/current.duckdb: what readers open."),
-            ("published_parquet", "parquet", "published/marts/<mart>.parquet: the same tables."),
+            ("published_parquet", "parquet", "published/marts: the same tables, facts in months."),
         )
     ]
 

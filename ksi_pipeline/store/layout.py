@@ -12,7 +12,9 @@ raw/spaces/<site>/<version>.yaml      every version of a space file that was cou
 lake/<dataset>/...                    immutable Parquet; the ledger says which files count
 ledger.sqlite                         what was seen, done and published
 warehouse/build.duckdb                private to the build
-published/current.duckdb              what readers open; published/marts/<mart>.parquet beside
+published/current.duckdb              what readers open
+published/marts/                      the same tables as Parquet: <mart>.parquet, or in months
+                                      <mart>/business_month=<month>/part-<hash>.parquet
 """
 
 from dataclasses import dataclass

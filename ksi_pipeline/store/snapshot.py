@@ -1,12 +1,11 @@
 """Publishing: a finished build becomes a new numbered snapshot that readers switch to in one step.
 
 `published/ksi-<n>.duckdb` behind `published/current.duckdb`, and the same tables as Parquet under
-`published/marts-<n>/` behind `published/marts`. A reader never blocks a build, and a build never
-blocks a reader. Snapshots are written in DuckDB's 1.2 format, so that older clients open them.
+`published/marts-<n>/` behind `published/marts` (mart_files.py). A reader never blocks a build, and
+a build never blocks a reader. Snapshots are written in DuckDB's 1.2 format, so that older clients
+open them.
 """
 
-import hashlib
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from pathlib import Path
 import duckdb
 from sqlalchemy import Update, insert, select, update
 
-from ksi_pipeline.store.files import point_symlink, sync, write_atomically
+from ksi_pipeline.store.files import point_symlink, write_atomically
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.ledger import Row
+from ksi_pipeline.store.mart_files import Marts, content_hash, write_manifest, write_marts
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import AFFECTED_HOURS, BUILDS
 
@@ -49,14 +49,16 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
     latest = _latest(store)
     number = _next_number(published, latest)
     folder, database = published / f"marts-{number}", published / f"ksi-{number}.duckdb"
-    counts = _write_marts(store.home.build_db, folder, memory_limit)
-    content = _content_hash(folder, sorted(counts))
+    before = store.home.current_marts.resolve() if store.home.current_marts.exists() else None
+    with open_duckdb(store.home.build_db, memory_limit) as connection:
+        marts = write_marts(connection, folder, before)
+    counts, content = _row_counts(marts), content_hash(marts)
     if latest and latest["content_sha256"] == content and _readers_see(store, latest):
         shutil.rmtree(folder)
         _consume(store, int(latest["build_id"]), up_to_seq)
         return Snapshot(int(latest["build_id"]), counts, is_new=False)
-    _write_manifest(folder, number, counts)
-    write_atomically(database, lambda temporary: _write_database(temporary, folder, counts))
+    write_manifest(folder, number, marts)
+    write_atomically(database, lambda temporary: _write_database(temporary, folder, marts))
     point_symlink(store.home.current_marts, folder)
     point_symlink(store.home.current_db, database)
     _record(store, number, up_to_seq, content)
@@ -72,9 +74,10 @@ def write_marts_database(build_db: Path, database: Path, memory_limit: str) -> d
     """
     with tempfile.TemporaryDirectory(dir=build_db.parent) as work:
         folder = Path(work) / "marts"
-        counts = _write_marts(build_db, folder, memory_limit)
-        write_atomically(database, lambda temporary: _write_database(temporary, folder, counts))
-    return counts
+        with open_duckdb(build_db, memory_limit) as connection:
+            marts = write_marts(connection, folder, None)
+        write_atomically(database, lambda temporary: _write_database(temporary, folder, marts))
+    return _row_counts(marts)
 
 
 def _latest(store: Store) -> Row | None:
@@ -99,62 +102,23 @@ def _next_number(published: Path, latest: Row | None) -> int:
     return max([int(latest["build_id"]) if latest else 0, *taken]) + 1
 
 
-def _write_marts(build_db: Path, folder: Path, memory_limit: str) -> dict[str, int]:
-    folder.mkdir(parents=True)
-    counts: dict[str, int] = {}
-    with open_duckdb(build_db, memory_limit) as connection:
-        marts = [
-            str(row[0])
-            for row in connection.execute(
-                "select table_name from information_schema.tables "
-                "where table_schema = 'marts' order by table_name"
-            ).fetchall()
-        ]
-        for mart in marts:
-            path = str(folder / f"{mart}.parquet").replace("'", "''")
-            # Every row's order is its columns from the left: keys come first in each mart.
-            connection.execute(
-                f"copy (select * from marts.{mart} order by all) to '{path}' "
-                "(format parquet, compression zstd)"
-            )
-            found = connection.execute(f"select count(*) from marts.{mart}").fetchone()
-            counts[mart] = int(found[0]) if found else 0
-            sync(folder / f"{mart}.parquet")
-    return counts
+def _row_counts(marts: Marts) -> dict[str, int]:
+    return {mart: sum(file.rows for file in files) for mart, files in marts.items()}
 
 
-def _content_hash(folder: Path, marts: list[str]) -> str:
-    digest = hashlib.sha256()
-    for mart in marts:
-        digest.update(mart.encode())
-        digest.update(hashlib.sha256((folder / f"{mart}.parquet").read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _write_manifest(folder: Path, number: int, counts: dict[str, int]) -> None:
-    manifest = {
-        "snapshot": number,
-        "marts": {
-            mart: {
-                "rows": rows,
-                "sha256": hashlib.sha256((folder / f"{mart}.parquet").read_bytes()).hexdigest(),
-            }
-            for mart, rows in counts.items()
-        },
-    }
-    text = json.dumps(manifest, indent=2) + "\n"
-    write_atomically(folder / "manifest.json", lambda temporary: temporary.write_text(text))
-
-
-def _write_database(temporary: Path, folder: Path, counts: dict[str, int]) -> None:
+def _write_database(temporary: Path, folder: Path, marts: Marts) -> None:
     temporary.unlink(missing_ok=True)
     quoted = str(temporary).replace("'", "''")
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"attach '{quoted}' as snapshot (storage_version '{STORAGE_VERSION}')")
-        for mart in counts:
-            path = str(folder / f"{mart}.parquet").replace("'", "''")
-            connection.execute(f"create table snapshot.{mart} as from read_parquet('{path}')")
+        for mart, files in marts.items():
+            paths = [str(folder / file.path).replace("'", "''") for file in files]
+            listed = ", ".join(f"'{path}'" for path in paths)
+            connection.execute(
+                f"create table snapshot.{mart} as "
+                f"from read_parquet([{listed}], hive_partitioning = false)"
+            )
         connection.execute("detach snapshot")
 
 
