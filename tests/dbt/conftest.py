@@ -1,6 +1,6 @@
 """dbt runs over small lakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,11 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from ksi_pipeline.sandbox.pos_api import PosApi
+
 from .cases import kathmandu, lake_of, madrid, sao_paulo
 from .small_site import make_lake
+from .stream_home import CALENDARS, TOKEN, StreamHome, begin
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -64,3 +67,19 @@ def built(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., dbtRunner
     make_lake(path, lake_of(sao_paulo(), madrid(), kathmandu()))
     dbt(path, "build", "--exclude-resource-type", "unit_test")
     return path
+
+
+@pytest.fixture(scope="session")
+def begun(
+    dbt: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], StreamHome]]:
+    """Gives the home of a calendar, up to date; to be copied and never changed."""
+    homes: dict[str, StreamHome] = {}
+
+    def make(name: str) -> StreamHome:
+        if name not in homes:
+            homes[name] = begin(CALENDARS[name], tmp_path_factory.mktemp("begun"), api, dbt)
+        return homes[name]
+
+    with PosApi([], token=TOKEN) as api:
+        yield make
