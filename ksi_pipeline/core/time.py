@@ -30,6 +30,7 @@ _QUARTER_US = 15 * 60 * 1_000_000
 # Far beyond every ticket and camera; hours of the first and last years cannot be shifted.
 YEARS = range(1900, 2201)
 _DATE_WITH_OFFSET = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}(?::?\d{2})?)")
+_WHOLE_DAY = ((0, 24 * 60),)
 _MOST_QUARTERS = 1 << 20  # thirty years
 
 
@@ -72,25 +73,60 @@ class Window:
             start = end
 
 
+# Spans (open, close) in minutes after local midnight; a close at or before the open runs past
+# midnight.
+DaySpans = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatedHours:
+    """A week of opening hours that holds from one local date to another, half-open.
+
+    Attributes:
+        weekly: the spans of each weekday (0 = Monday); a weekday without a key is closed.
+        first: null means without beginning.
+        end: first date on which it no longer holds; null means without end.
+    """
+
+    weekly: dict[int, DaySpans]
+    first: date | None = None
+    end: date | None = None
+
+    def holds_on(self, day: date) -> bool:
+        """Whether it holds on a local date."""
+        return (self.first is None or self.first <= day) and (self.end is None or day < self.end)
+
+
 @dataclass(frozen=True, slots=True)
 class OpeningHours:
     """When a site is open, on its own wall clock.
 
+    A local date of which nothing is said has unknown hours: all of it counts as open and says so.
+    A span belongs to the date on which it begins, and runs to its end past midnight whatever the
+    next date has.
+
     Attributes:
-        weekly: for each weekday (0 = Monday) the spans (open, close) in minutes after local
-            midnight; a close at or before the open runs past midnight. An empty mapping means
-            unknown: every hour counts as open and says so.
-        closed: local dates on which the site does not open; a span that began the day before
-            still runs to its end.
+        weekly: the spans of each weekday (0 = Monday) on all dates that `dated` does not cover;
+            empty where nothing is said of those.
+        closed: local dates on which the site does not open.
+        special: the spans of single local dates, in place of those of their weekday.
+        dated: weeks that hold for a time; no two at once.
     """
 
-    weekly: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    weekly: dict[int, DaySpans] = field(default_factory=dict)
     closed: frozenset[date] = frozenset()
+    special: dict[date, DaySpans] = field(default_factory=dict)
+    dated: tuple[DatedHours, ...] = ()
 
-    @property
-    def is_known(self) -> bool:
-        """Whether any opening hours were given."""
-        return bool(self.weekly)
+    def on(self, day: date) -> DaySpans | None:
+        """Give the spans that begin on a local date; none where closed, null where unknown."""
+        if day in self.closed:
+            return ()
+        if day in self.special:
+            return self.special[day]
+        dated = next((hours.weekly for hours in self.dated if hours.holds_on(day)), None)
+        weekly = dated if dated is not None else self.weekly or None
+        return None if weekly is None else weekly.get(day.weekday(), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,17 +283,15 @@ def aligned_to_hours(window: Window, zone: ZoneInfo) -> Window:
 def open_spans(opening: OpeningHours, window: Window, zone: ZoneInfo) -> list[Window]:
     """Give the open pieces of a window, in order, merged where they touch.
 
-    Unknown opening hours give the whole window.
+    A local date with unknown opening hours is open from midnight to midnight.
     """
-    if not opening.is_known:
-        return [window]
     first = window.start.astimezone(zone).date() - DAY
     last = window.end.astimezone(zone).date()
     spans: list[Window] = []
     day = first
     while day <= last:
-        if day not in opening.closed:
-            spans.extend(_day_spans(opening.weekly.get(day.weekday(), ()), day, zone))
+        begun = opening.on(day)
+        spans.extend(_day_spans(_WHOLE_DAY if begun is None else begun, day, zone))
         day += DAY
     clipped = (span.overlap(window) for span in spans)
     return merged(span for span in clipped if span is not None)
@@ -302,7 +336,7 @@ def _hour_ceiling(instant: datetime, zone: ZoneInfo) -> datetime:
     return next(local_hours(Window(instant, instant + _US), zone)).end_utc
 
 
-def _day_spans(spans: tuple[tuple[int, int], ...], day: date, zone: ZoneInfo) -> Iterator[Window]:
+def _day_spans(spans: DaySpans, day: date, zone: ZoneInfo) -> Iterator[Window]:
     midnight = datetime.combine(day, time())
     for opens, closes in spans:
         minutes = closes if closes > opens else closes + 24 * 60

@@ -10,7 +10,8 @@ from ksi_pipeline.space.load import Space
 def site_calendar(space: Space, window: Window) -> dict[str, pa.Table]:
     """Give SITE_HOURS and SITE_OPEN_SPANS for the business days that a window touches.
 
-    Unknown opening hours give hours that count as open all through, with is_hours_known false.
+    Dates with unknown opening hours give hours that count as open all through, with is_hours_known
+    false.
     """
     site = space.file.site
     zone, opening = site.zone_info, site.opening()
@@ -38,7 +39,7 @@ def site_calendar(space: Space, window: Window) -> dict[str, pa.Table]:
                 "utc_offset_s": hour.utc_offset_s,
                 "business_date": hour.business_date,
                 "open_s": sum((p.end - p.start).total_seconds() for p in pieces),
-                "is_hours_known": opening.is_known,
+                "is_hours_known": opening.on(hour.local_hour.date()) is not None,
             }
         )
         spans += [

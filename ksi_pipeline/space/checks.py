@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ksi_pipeline.core.geometry import first_self_crossing
 from ksi_pipeline.space.model import COMMON, Link, SpaceFile, Zone
+from ksi_pipeline.space.site import Site
 from ksi_pipeline.space.yaml_lines import Path
 
 Finding = tuple[Path, str]
@@ -20,6 +21,7 @@ class _Dated(Protocol):
 
 def findings(space: SpaceFile) -> Iterator[Finding]:
     """Yield what is wrong, each with the path of the entry that has to change."""
+    yield from _opening_hours(space.site)
     yield from _polygons(space.zones)
     yield from _unit_references(space)
     yield from _camera_references(space)
@@ -46,6 +48,22 @@ def is_same_link(one: Link, two: Link) -> bool:
     """Whether two links claim the same code of the same connector at the same time."""
     same_code = (one.connector, one.ext_ref_code) == (two.connector, two.ext_ref_code)
     return same_code and _at_once(one, two)
+
+
+def _opening_hours(site: Site) -> Iterator[Finding]:
+    for j, later in enumerate(site.opening_hours):
+        for i, earlier in enumerate(site.opening_hours[:j]):
+            if _at_once(earlier, later):
+                yield (
+                    ("site", "opening_hours", j),
+                    f"entries {i + 1} and {j + 1} of opening_hours hold at the same time; end one "
+                    "with 'to' on the day the other begins with 'from'",
+                )
+    for day in sorted(site.special.keys() & set(site.closed)):
+        yield (
+            ("site", "special", day.isoformat()),
+            f"{day} has special hours and is closed; remove it from one of them",
+        )
 
 
 def _polygons(zones: Sequence[Zone]) -> Iterator[Finding]:

@@ -167,7 +167,7 @@ def parse_space(text: str, name: str) -> Space:
     try:
         file = SpaceFile.model_validate(data)
     except ValidationError as error:
-        raise _refused(name, _parse_findings(error), data, lines) from error
+        raise _refused(name, _parse_findings(error, data), data, lines) from error
     wrong = list(findings(file))
     if wrong:
         raise _refused(name, wrong, data, lines)
@@ -175,10 +175,10 @@ def parse_space(text: str, name: str) -> Space:
     return Space(name, hashlib.sha256(content).hexdigest()[:12], file, content)
 
 
-def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:
+def _parse_findings(error: ValidationError, data: Any) -> list[tuple[Path, str]]:
     wrong: list[tuple[Path, str]] = []
     for detail in error.errors():
-        path = tuple(part for part in detail["loc"] if isinstance(part, str | int))
+        path = _path_in_file(detail["loc"], data)
         message = plain(detail["type"], detail["msg"])
         if detail["type"] == "missing":
             message = f"{path[-1]!r} is missing; add it"
@@ -191,6 +191,18 @@ def _parse_findings(error: ValidationError) -> list[tuple[Path, str]]:
             message = detail["msg"].removeprefix("Value error, ")
         wrong.append((path, message))
     return wrong
+
+
+def _path_in_file(loc: Sequence[str | int], data: Any) -> Path:
+    """Give pydantic's path as the file has it: a mapping may stand for a list of one."""
+    path: list[str | int] = []
+    for part in loc:
+        if isinstance(part, int) and isinstance(data, dict):
+            continue
+        path.append(part)
+        is_there = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        data = data.get(part) if isinstance(data, dict) else data[part] if is_there else None
+    return tuple(path)
 
 
 def _refused(

@@ -90,7 +90,7 @@ class SmallSite:
                     "utc_offset_s": hour.utc_offset_s,
                     "business_date": hour.business_date,
                     "open_s": sum((s.end - s.start).total_seconds() for s in spans),
-                    "is_hours_known": self.opening.is_known,
+                    "is_hours_known": self.opening.on(hour.local_hour.date()) is not None,
                 }
             )
             self.lake["site_open_spans"] += [

@@ -20,12 +20,13 @@ from ksi_pipeline.space.model import (
     Counting,
     Line,
     Link,
-    Site,
     SpaceFile,
     Tenancy,
     Unit,
     Zone,
 )
+from ksi_pipeline.space.site import Site
+from ksi_pipeline.space.yaml_lines import read_yaml
 
 from .pages import PAGES, REFERENCE, REPO, blocks, name_of, rows, section
 
@@ -101,6 +102,13 @@ def examples(language, first):
         for block in blocks(page, language)
         if block.startswith(first)
     ]
+
+
+@pytest.mark.parametrize("text", examples("yaml", "opening_hours:"))
+def test_opening_hours_in_the_docs_are_valid(text):
+    site = "{id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}"
+    given = Site.model_validate(yaml.safe_load(site) | read_yaml(text, "docs")[0])
+    assert given.opening_hours
 
 
 @pytest.mark.parametrize("text", examples("yaml", "connectors:"))

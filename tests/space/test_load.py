@@ -106,7 +106,8 @@ def test_a_wrong_file_is_refused_with_line_entry_and_remedy(load, old, new, says
 
 def test_opening_hours_that_touch_or_run_past_midnight_are_taken(load):
     hours = 'opening_hours: {mon: ["22:00-02:00", "09:00-14:00", "14:00-21:00"]}'
-    assert load(GOOD.replace('business_day_start: "05:00"', hours)).file.site.opening().is_known
+    opening = load(GOOD.replace('business_day_start: "05:00"', hours)).file.site.opening()
+    assert opening.weekly == {0: ((1320, 120), (540, 840), (840, 1260))}
 
 
 def test_an_entrance_that_two_cameras_see_at_once_is_doubtful(load):
