@@ -73,6 +73,10 @@
     timestampadd(second, {{ seconds }}, {{ instant }})
 {%- endmacro %}
 
+{% macro minutes_after(instant, minutes) -%}
+    {{ dbt.dateadd('minute', minutes, instant) }}
+{%- endmacro %}
+
 {#- When the hour of a feed is final: so long after its end as its connector says. -#}
 {% macro final_at(hour_end, connector) -%}
     {%- set by_connector = var('final_after_by_connector') -%}

@@ -90,6 +90,22 @@ linked as (
 
 ),
 
+feed_hours as (
+
+    select
+        site_id,
+        unit_id,
+        hour_start_utc,
+        connector_id,
+        sum(ticket_count) as ticket_count,
+        sum(net_sales) as net_sales
+
+    from linked
+    where site_id is not null
+    group by site_id, unit_id, hour_start_utc, connector_id
+
+),
+
 unit_hours as (
 
     select
@@ -98,26 +114,10 @@ unit_hours as (
         hour_start_utc,
         sum(ticket_count) as ticket_count,
         sum(net_sales) as net_sales,
-        count(distinct connector_id) as connector_count
+        count(*) as connector_count
 
-    from linked
-    where site_id is not null
+    from feed_hours
     group by site_id, unit_id, hour_start_utc
-
-),
-
-feed_hours as (
-
-    select
-        site_id,
-        unit_id,
-        hour_start_utc,
-        connector_id,
-        sum(ticket_count) as ticket_count
-
-    from linked
-    where site_id is not null
-    group by site_id, unit_id, hour_start_utc, connector_id
 
 ),
 

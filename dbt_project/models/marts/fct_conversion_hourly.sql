@@ -1,13 +1,17 @@
 -- Grain: one row per site, unit and local hour, whether anything was seen or sold or not.
 -- Null means not observed; 0 means observed and nothing happened.
 
-{{ config(pre_hook="{{ delete_affected(['site_id', 'unit_id', 'hour_start_utc']) }}") }}
+{{ config(
+    pre_hook="{{ delete_affected(
+        ['site_id', 'unit_id', 'hour_start_utc'], 'int_affected_lagged_hours'
+    ) }}"
+) }}
 
 with
 
 affected as (
 
-    select * from {{ ref('int_affected_unit_hours') }}
+    select * from {{ ref('int_affected_lagged_hours') }}
 
 ),
 
@@ -29,10 +33,20 @@ traffic as (
 
 ),
 
+lagged as (
+
+    select *
+
+    from {{ ref('int_net_entries_lagged') }} as every_lagged
+    {{ where_affected('every_lagged', ['site_id', 'unit_id', 'hour_start_utc']) }}
+
+),
+
 joined as (
 
     select
         traffic.*,
+        lagged.net_entry_count_lagged,
         sales.ticket_count,
         sales.net_sales,
         sales.currency,
@@ -50,6 +64,11 @@ joined as (
             traffic.site_id = sales.site_id
             and traffic.unit_id = sales.unit_id
             and traffic.hour_start_utc = sales.hour_start_utc
+    left join lagged
+        on
+            traffic.site_id = lagged.site_id
+            and traffic.unit_id = lagged.unit_id
+            and traffic.hour_start_utc = lagged.hour_start_utc
 
 ),
 
@@ -64,6 +83,7 @@ paired as (
         {{ ratio('ticket_count', 'net_entry_count') }} as conversion_rate,
         {{ ratio('ticket_count', 'entry_count') }} as conversion_rate_gross,
         {{ ratio('ticket_count', 'net_entry_count_imputed') }} as conversion_rate_imputed,
+        {{ ratio('ticket_count', 'net_entry_count_lagged') }} as conversion_rate_lagged,
         {{ ratio('net_sales', 'net_entry_count') }} as sales_per_visitor
 
     from joined
@@ -105,6 +125,8 @@ final as (
         entry_count_imputed,
         net_entry_count_imputed,
         conversion_rate_imputed,
+        net_entry_count_lagged,
+        conversion_rate_lagged,
         {{ as_money('net_sales') }} as net_sales,
         currency,
         tax_included,
