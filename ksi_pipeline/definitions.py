@@ -16,11 +16,11 @@ from ksi_pipeline.defs.automation import (
     main_job,
     tickets_job,
 )
-from ksi_pipeline.defs.benchmarks import suppression
 from ksi_pipeline.defs.checks import CHECKS
 from ksi_pipeline.defs.dbt import dbt_marts, dbt_marts_after_python
 from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
+from ksi_pipeline.defs.python_steps import python_steps
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.ticket_backfill import ticket_backfill
 from ksi_pipeline.defs.tickets import (
@@ -99,7 +99,7 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             zone_events,
             calendar,
             dbt_marts(workspace.dbt_project_dir),
-            suppression,
+            *python_steps(),
             dbt_marts_after_python(workspace.dbt_project_dir),
             published(workspace.dbt_project_dir),
         ],

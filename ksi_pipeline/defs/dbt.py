@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from packaging.version import Version
 
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
-from ksi_pipeline.defs.steps.benchmarks import MART, is_shown, mark_shown, show_nothing
+from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS, is_due, is_outdated
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
     dbt_environment,
     dbt_executable,
-    is_second_due,
+    is_first_built,
     mark_built,
     mark_first_built,
     mart_row_counts,
@@ -34,8 +35,6 @@ from ksi_pipeline.defs.workspace import Workspace
 
 FULL_REFRESH = "ksi/full_refresh"
 WRITER_POOL = "duckdb_writer"
-
-_LAYERS = ("stg", "int", "dim", "fct")
 
 # Sources that are columns of another asset's work rather than assets of their own.
 _SOURCE_ASSETS = {
@@ -81,7 +80,8 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
     """Make the assets of the dbt project, but for what reads the work of Python steps on them.
 
     One dbt process builds what the affected hours ask for. When no hour was touched since the
-    last build, dbt is not started and nothing is materialised.
+    last build, dbt is not started, and nothing is materialised unless Python steps have to read
+    the models anew.
     """
 
     @dbt_assets(
@@ -97,8 +97,11 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
         full_refresh = context.run.tags.get(FULL_REFRESH) == "true"
         with no_retry_on_permanent_errors(context):
             plan = plan_build(workspace, full_refresh=full_refresh)
+            outdated = plan is None and is_outdated(workspace)
         if plan is None:
             context.log.info("No hour was touched since the last build; dbt was not started.")
+            if outdated and is_first_built(workspace):
+                yield from _as_they_are(context)
             return
         context.log.info("Building %d affected unit-hours.", plan.unit_hours)
         arguments = dbt_arguments(workspace, full_refresh=full_refresh)
@@ -125,18 +128,17 @@ def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
     def marts(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterator[Any]:
-        if not is_second_due(workspace):
+        if not is_due(workspace):
             context.log.info("Nothing was built since; dbt was not started.")
             return
-        if is_shown(workspace) or show_nothing(workspace, _columns_of(project_dir, MART)):
-            context.log.info("No tenant's month changed; dbt was not started.")
-            # what publishes waits for these assets, which are as they should be
-            keys = sorted(context.selected_asset_keys, key=_layer)
-            events = [dg.MaterializeResult(asset_key=key) for key in keys]
+        if _needs_no_dbt(project_dir, workspace):
+            context.log.info("No mart would change; dbt was not started.")
+            events = _as_they_are(context)
         else:
             arguments = dbt_arguments(workspace, full_refresh=False)
             events = _build(project_dir, context, workspace, arguments)
-        mark_shown(workspace)
+        for step in PYTHON_STEPS:
+            step.mark_shown(workspace)
         mark_built(workspace)
         yield from _with_row_counts(events, mart_row_counts(workspace))
 
@@ -160,10 +162,23 @@ def _columns_of(project_dir: Path, mart: str) -> dict[str, str]:
     return {name: column["data_type"] for name, column in node["columns"].items()}
 
 
-def _layer(key: dg.AssetKey) -> tuple[int, str]:
-    """Order assets as Dagster wants them: no model before those that it reads."""
-    name = key.path[-1]
-    return _LAYERS.index(name.partition("_")[0]), name
+def _needs_no_dbt(project_dir: Path, workspace: Workspace) -> bool:
+    """Whether each mart of the second selection shows what was decided, or has nothing to show."""
+    return all(
+        step.is_shown(workspace)
+        or step.show_nothing(workspace, _columns_of(project_dir, step.mart))
+        for step in PYTHON_STEPS
+    )
+
+
+def _as_they_are(context: dg.AssetExecutionContext) -> list[Any]:
+    """Materialise assets that are as they should be, so that what waits for them goes on.
+
+    Dagster wants no asset before those that it reads.
+    """
+    keys = context.selected_asset_keys
+    reads = {key: context.assets_def.asset_deps[key] & keys for key in sorted(keys)}
+    return [dg.MaterializeResult(asset_key=key) for key in TopologicalSorter(reads).static_order()]
 
 
 def _translator() -> _Translator:

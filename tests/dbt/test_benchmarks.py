@@ -9,7 +9,7 @@ import pytest
 from ksi_pipeline.core.benchmarks import BenchmarkRules
 from ksi_pipeline.core.disclosure import Protection
 from ksi_pipeline.core.time import OpeningHours
-from ksi_pipeline.defs.steps.benchmarks import is_shown, mark_shown, update_benchmark_suppression
+from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
 from ksi_pipeline.defs.steps.build import AFTER_PYTHON
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome
@@ -97,10 +97,10 @@ def built(tmp_path_factory, dbt):
 
 
 def decide(workspace, dbt):
-    update_benchmark_suppression(workspace)
+    SUPPRESSION.update(workspace)
     arguments = ("--exclude-resource-type", "unit_test", "--select", AFTER_PYTHON)
     dbt(workspace.home.build_db, "build", *arguments)
-    mark_shown(workspace)
+    SUPPRESSION.mark_shown(workspace)
 
 
 @pytest.fixture
@@ -188,13 +188,13 @@ def test_a_month_that_is_not_over_has_no_row(built):
 
 
 def test_what_was_decided_stands_until_a_month_or_a_rule_changes(built):
-    assert is_shown(built)
-    update_benchmark_suppression(built)
-    assert is_shown(built)
+    assert SUPPRESSION.is_shown(built)
+    SUPPRESSION.update(built)
+    assert SUPPRESSION.is_shown(built)
     stricter = replace(built, benchmarks=BenchmarkRules())
-    update_benchmark_suppression(stricter)
-    assert not is_shown(stricter)
-    update_benchmark_suppression(built)
+    SUPPRESSION.update(stricter)
+    assert not SUPPRESSION.is_shown(stricter)
+    SUPPRESSION.update(built)
 
 
 def test_at_five_other_operators_fashion_is_hidden_and_all_of_the_site_is_shown(

@@ -65,16 +65,23 @@ def mark_first_built(workspace: Workspace, plan: BuildPlan) -> None:
     workspace.store.commit(change)
 
 
+def is_first_built(workspace: Workspace) -> bool:
+    """Whether the build database holds models of the first selection."""
+    return workspace.store.ledger.inputs_of(_FIRST) is not None
+
+
 def is_second_due(workspace: Workspace) -> bool:
-    """Whether models of the first selection were built for which the second was not."""
+    """Whether models of the first selection were built whose second readers do not see yet."""
     ledger = workspace.store.ledger
     first = ledger.inputs_of(_FIRST)
-    return first is not None and first != ledger.inputs_of(_BUILT)
+    return first is not None and first != ledger.inputs_of(_PUBLISHED)
 
 
 def mark_built(workspace: Workspace) -> None:
     """Note that the build database holds all marts up to what the first selection was built for."""
-    workspace.store.commit(Change(steps={_BUILT: str(workspace.store.ledger.inputs_of(_FIRST))}))
+    # The second selection may be built twice for one first; forgetting publishes it again.
+    built = str(workspace.store.ledger.inputs_of(_FIRST))
+    workspace.store.commit(Change(steps={_BUILT: built}, dropped_steps=[_PUBLISHED]))
 
 
 def publish_marts(workspace: Workspace) -> Snapshot | None:

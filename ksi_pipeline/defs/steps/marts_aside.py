@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
-from ksi_pipeline.defs.steps.benchmarks import update_benchmark_suppression
+from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
@@ -85,7 +85,8 @@ def build_marts_aside(workspace: Workspace, space_version: str, out: Path) -> Ma
         register_lake(aside.store, up_to_seq=0, all_hours=True, memory_limit=aside.memory_limit)
         aside.progress("dbt build", 0.5)
         _build(aside, "--exclude", f"{AFTER_PYTHON}+")
-        update_benchmark_suppression(aside)
+        for step in PYTHON_STEPS:
+            step.update(aside)
         _build(aside, "--select", AFTER_PYTHON)
         rows = write_marts_database(aside.home.build_db, out, aside.memory_limit)
     return MartsAside(chosen.site_id, chosen.version, counted, rows)

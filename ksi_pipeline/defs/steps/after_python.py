@@ -1,0 +1,25 @@
+"""The models that dbt builds after Python: which steps they read, and when they are as they were.
+
+The second selection of dbt is due after every build of the first, and when something that a step
+reads beside models has changed. It is left out where every mart already shows what was decided, or
+has nothing to show.
+"""
+
+from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
+from ksi_pipeline.defs.steps.build import is_second_due
+from ksi_pipeline.defs.workspace import Workspace
+
+PYTHON_STEPS = (SUPPRESSION,)
+
+
+def is_due(workspace: Workspace) -> bool:
+    """Whether the steps and the models after them have to be looked at."""
+    return is_second_due(workspace) or is_outdated(workspace)
+
+
+def is_outdated(workspace: Workspace) -> bool:
+    """Whether a step has to work though no model that it reads was built."""
+    return any(
+        step.is_outdated(workspace) or not step.is_noted_as_shown(workspace)
+        for step in PYTHON_STEPS
+    )
