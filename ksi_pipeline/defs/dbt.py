@@ -96,8 +96,9 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         full_refresh = context.run.tags.get(FULL_REFRESH) == "true"
         with no_retry_on_permanent_errors(context):
+            # first, so that a wrong file is told of before anything is built
+            outdated = is_outdated(workspace)
             plan = plan_build(workspace, full_refresh=full_refresh)
-            outdated = plan is None and is_outdated(workspace)
         if plan is None:
             context.log.info("No hour was touched since the last build; dbt was not started.")
             if outdated and is_first_built(workspace):

@@ -47,7 +47,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
         ) from error
     if is_deep:
         raise ConfigError(
-            f"{name}: this is no YAML of a space file: brackets lie hundreds deep in each other. "
+            f"{name}: this is no YAML that can be used: brackets lie hundreds deep in each other. "
             "Close those that were left open.",
             code="E_SPACE_YAML",
         )
@@ -86,7 +86,7 @@ def _value(
     lines[path] = node.start_mark.line + 1
     if id(node) in around:
         raise ConfigError(
-            f"{name} line {lines[path]}: this is no YAML of a space file: an anchor (&) is used "
+            f"{name} line {lines[path]}: this is no YAML that can be used: an anchor (&) is used "
             "inside what it stands for, which never ends. Write the value out.",
             code="E_SPACE_YAML",
         )

@@ -2,6 +2,7 @@
 
 spaces/<site>.yaml                    the user's space files
 connectors.yaml                       the user's connectors
+campaigns.yaml                        the user's campaigns, if there are any
 chunks/<site>/<camera>/<start>.mp4    video that cameras leave
 deliveries/<site>/<camera>/<start>/   tracklets counted beside the camera, as Parquet
 drops/<connector>/                    ticket files that tills and ERPs leave
@@ -75,6 +76,11 @@ class DataHome:
     def connectors(self) -> Path:
         """File of connectors."""
         return self.root / "connectors.yaml"
+
+    @property
+    def campaigns(self) -> Path:
+        """File of campaigns."""
+        return self.root / "campaigns.yaml"
 
     @property
     def chunks(self) -> Path:

@@ -58,6 +58,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "dim_tenant",
         "dim_unit",
         "dim_zone",
+        "fct_campaign_effect",
         "fct_conversion_daily",
         "fct_conversion_hourly",
         "fct_data_completeness_hourly",

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ksi_pipeline.core.benchmarks import ALL
+from ksi_pipeline.core.effect_words import REASONS
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
 from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS, ON_REQUEST
 from ksi_pipeline.settings import Settings
@@ -121,6 +122,7 @@ def test_every_basis_status_and_reason_is_documented():
     assert {"measured", "closed", "no_entries", "feed_silent", "camera_silent"} <= written
     written |= {ABSENT_HOUR, OVERLAPPED, "unreadable", "silent", "refused"}
     written |= {"below_k", "dominated", "complementary"}
+    written |= set(REASONS)
     assert listed - {"an E_ code"} == written
 
 

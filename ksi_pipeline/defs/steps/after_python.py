@@ -7,9 +7,10 @@ has nothing to show.
 
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
 from ksi_pipeline.defs.steps.build import is_second_due
+from ksi_pipeline.defs.steps.campaigns import EFFECTS
 from ksi_pipeline.defs.workspace import Workspace
 
-PYTHON_STEPS = (SUPPRESSION,)
+PYTHON_STEPS = (SUPPRESSION, EFFECTS)
 
 
 def is_due(workspace: Workspace) -> bool:
@@ -18,8 +19,9 @@ def is_due(workspace: Workspace) -> bool:
 
 
 def is_outdated(workspace: Workspace) -> bool:
-    """Whether a step has to work though no model that it reads was built."""
-    return any(
-        step.is_outdated(workspace) or not step.is_noted_as_shown(workspace)
-        for step in PYTHON_STEPS
-    )
+    """Whether a step has to work though no model that it reads was built.
+
+    Every step is asked, because a step may refuse what it reads beside models.
+    """
+    outdated = [step.is_outdated(workspace) for step in PYTHON_STEPS]
+    return any(outdated) or not all(step.is_noted_as_shown(workspace) for step in PYTHON_STEPS)

@@ -125,6 +125,8 @@ def _aside(workspace: Workspace, chosen: Space) -> Iterator[Workspace]:
             shutil.copytree(workspace.home.raw_spaces, store.home.raw_spaces)
         if workspace.home.connectors.exists():
             shutil.copy(workspace.home.connectors, store.home.connectors)
+        if workspace.home.campaigns.exists():
+            shutil.copy(workspace.home.campaigns, store.home.campaigns)
         yield replace(workspace, store=store)
 
 

@@ -1,7 +1,7 @@
 """A Python step between the two selections of models: it reads some, and another one reads it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -17,10 +17,12 @@ class Decided:
     Attributes:
         table: rows of its dataset.
         inputs: hash of all that they depend on.
+        notes: what the ledger is to keep with them, by name.
     """
 
     table: pa.Table
     inputs: str
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def _never(workspace: Workspace) -> bool:
@@ -67,7 +69,8 @@ class PythonStep:
             Rows of the dataset.
         """
         decided = self.decide(workspace)
-        change = Change(cause=self.noted_as, steps={self._decided: decided.inputs})
+        steps = {self._decided: decided.inputs, **decided.notes}
+        change = Change(cause=self.noted_as, steps=steps)
         workspace.store.replace(change, self.dataset, decided.table, source=self.noted_as)
         workspace.store.commit(change)
         register_dataset(workspace.store, self.dataset, memory_limit=workspace.memory_limit)
