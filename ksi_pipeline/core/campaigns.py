@@ -58,7 +58,7 @@ class Campaign:
     @property
     def first(self) -> date:
         """First day that is looked at."""
-        return min(self.before.first, *(days.first for days in self.placebo or ()))
+        return min([self.before.first, *(days.first for days in self.placebo or ())])
 
     def disturbs(self, other: "Campaign") -> bool:
         """Whether it ran while the other one looked at its units."""

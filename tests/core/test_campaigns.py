@@ -213,3 +213,9 @@ def test_controls_by_category_are_of_the_site_and_had_no_campaign_themselves():
     later = replace(other, during=Days(day(40), day(50)))
     assert controls_of(mine, [mine, later], categories) == ("m/b", "m/c")
     assert controls_of(CAMPAIGN, [CAMPAIGN], categories) == CONTROL
+
+
+def test_a_campaign_looks_back_to_its_window_before_or_to_its_placebo():
+    assert CAMPAIGN.first == MONDAY
+    past = (Days(day(-20), day(-12)), Days(day(-11), day(-1)))
+    assert replace(CAMPAIGN, placebo=past).first == day(-20)
