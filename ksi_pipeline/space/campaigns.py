@@ -12,8 +12,8 @@ from ksi_pipeline.core.campaigns import METRICS, Campaign
 from ksi_pipeline.core.effect_days import Days
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
+from ksi_pipeline.space.entry import Id
 from ksi_pipeline.space.load import Space
-from ksi_pipeline.space.model import Id
 from ksi_pipeline.space.yaml_lines import Path, line_of, read_yaml
 
 MetricName = Literal[

@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 _DATE = "business_date"
 # Rows of a file are in the order of its unit and its hour or day, then of the other columns.
 _FIRST = ("unit_key", "hour_start_utc", _DATE)
-# Of the file of a mart without a row, which tells its columns. Not Hive's name for null: Arrow finds
-# no type for a column of which it has seen nothing else.
+# Of the file of a mart without a row, which tells its columns. Not Hive's name for null: Arrow
+# finds no type for a column of which it has seen nothing else.
 _NO_MONTH = "none"
 # What a fingerprint depends on besides the rows; a new number writes every file again.
 _LAYOUT = 1
