@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ksi_pipeline.core.time import Window
-from ksi_pipeline.defs.steps.benchmarks import (
-    is_shown,
-    mark_shown,
-    update_benchmark_suppression,
-)
+from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
@@ -165,10 +161,12 @@ class StreamHome:
         return aside.marts()
 
     def _second(self, workspace: Workspace) -> None:
-        update_benchmark_suppression(workspace)
-        if not is_shown(workspace):
+        for step in PYTHON_STEPS:
+            step.update(workspace)
+        if not all(step.is_shown(workspace) for step in PYTHON_STEPS):
             self._dbt(workspace, "--select", AFTER_PYTHON, is_full=False)
-        mark_shown(workspace)
+        for step in PYTHON_STEPS:
+            step.mark_shown(workspace)
 
     def _dbt(self, workspace: Workspace, *selection: str, is_full: bool) -> None:
         told = dbt_arguments(workspace, full_refresh=is_full)
