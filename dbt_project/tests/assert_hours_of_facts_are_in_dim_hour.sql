@@ -46,6 +46,12 @@ fact_hours as (
         site_id,
         hour_start_utc
 
+    from {{ ref('fct_occupancy_hourly') }}
+    union
+    select
+        site_id,
+        hour_start_utc
+
     from {{ ref('fct_data_completeness_hourly') }}
 
 ),

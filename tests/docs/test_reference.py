@@ -102,6 +102,7 @@ def words_in_marts():
     """Words that the SQL writes into basis, status and reason."""
     named = ("int_unit_source_hours", "int_unit_sales", "int_tenant_months")
     named += ("int_density_months", "int_density_scopes", "int_density_rates")
+    named += ("int_funnel_hours",)
     sources = [*MARTS.glob("marts/*.sql"), *(MARTS / "intermediate" / f"{n}.sql" for n in named)]
     return {
         word
