@@ -1,8 +1,8 @@
 """Marts as Parquet: one file for each month of business dates, or one for the whole mart.
 
-`<mart>/business_month=2026-01/part-<hash>.parquet` of a mart with a business_date, and
-`<mart>.parquet` of any other. business_month is only in the path: in the rows, business_date says
-it. A month whose rows are those of the snapshot before is a hard link to its file, and is not
+`<mart>/business_month=2026-01/part-<hash>.parquet` of a fact with a business_date, and
+`<mart>.parquet` of any other mart. business_month is only in the path: in the rows, business_date
+says it. A month whose rows are those of the snapshot before is a hard link to its file, and is not
 written again: a restated day writes one month, not thirty years.
 """
 
@@ -108,7 +108,7 @@ def _write_mart(
 ) -> list[MartFile]:
     described = connection.execute(f"describe marts.{mart}").fetchall()
     columns = {str(row[0]): str(row[1]) for row in described}
-    if _DATE not in columns:
+    if _DATE not in columns or mart.startswith("dim_"):
         path = folder / f"{mart}.parquet"
         _copy(connection, mart, columns, "true", path)
         return [_written(folder, path, None, _count(connection, mart), None)]

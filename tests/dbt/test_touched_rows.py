@@ -44,7 +44,7 @@ def build_db(home: StreamHome) -> Path:
 def _marts(con: duckdb.DuckDBPyConnection) -> list[str]:
     rows = con.execute(
         "select table_name from information_schema.columns where table_schema = 'marts' "
-        "and column_name = 'business_date' order by all"
+        "and column_name = 'business_date' and table_name like 'fct%' order by all"
     ).fetchall()
     return [str(name) for (name,) in rows]
 

@@ -46,7 +46,10 @@ def build(store, *, tickets=25, on=FIRST, days=DAYS, kind="bigint") -> None:
                 "($1, $2, $3, $3::timestamp + $4 * interval 1 hour, $5)",
                 rows,
             )
-        connection.execute("create or replace table marts.dim_unit as select '0001' as unit_id")
+        connection.execute(
+            "create or replace table marts.dim_unit as "
+            f"select '0001' as unit_id, date '{FIRST}' as business_date"
+        )
 
 
 def publish_now(store):
