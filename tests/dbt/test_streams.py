@@ -67,7 +67,7 @@ def test_the_home_that_streams_begin_with_has_something_to_change_in_every_mart(
         """
         select
             (select count(net_sales) from marts.fct_sales_hourly) as amounts,
-            (select sum(return_count) from marts.fct_sales_daily) as returns,
+            (select sum(return_count) from marts.fct_sales_hourly) as returns,
             (select sum(staff_entry_count) from marts.fct_traffic_hourly) as staff,
             (select sum(served_count) from marts.fct_queue_hourly) as served,
             (select count(staff_coverage_rate) from marts.fct_zone_hourly) as staffed,
