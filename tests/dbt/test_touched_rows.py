@@ -65,6 +65,10 @@ def test_a_restated_hour_is_built_again_and_no_other_hour(restated):
     home, _ = restated
     hour = home.calendar.hours("mall")[NINE].start_utc.replace(tzinfo=None)
     hourly = built_again(home, "_hourly")
+    # who is in a unit depends on who came before, so it is built by the day
+    of_days = hourly.pop("fct_occupancy_hourly")
+    assert {(row["site_id"], row["unit_id"]) for row in of_days} == {("mall", "1")}
+    assert {row["business_date"] for row in of_days} <= {date(2026, 10, 31), date(2026, 11, 1)}
     assert len(hourly) >= 6
     for mart, rows in hourly.items():
         assert {(row["site_id"], row["hour_start_utc"]) for row in rows} == {("mall", hour)}, mart
