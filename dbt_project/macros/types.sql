@@ -49,3 +49,8 @@
 {% macro money_type() -%}
     decimal(18, 4)
 {%- endmacro %}
+
+{#- A tenant's part of a shared unit: millionths, so that what it is multiplied with stays exact. -#}
+{% macro as_share(expression) -%}
+    cast({{ expression }} as decimal(7, 6))
+{%- endmacro %}

@@ -9,6 +9,9 @@ earlier one: what was shown cannot be unseen.
 The tenants that a total adds up are its *cohort*. It is all that are comparable in the month; where
 one has joined, and the difference to earlier totals would be its sales, the cohort of the last
 published total is kept while all of it is still there.
+
+Who shares a unit has a part of its figures, and from it and the shares those of the others follow.
+So the operators of a shared unit count as one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,10 +101,10 @@ def benchmark_suppression(tenant_months: pa.Table, rules: BenchmarkRules) -> pa.
 def _decide(measure: str, rows: Sequence[_Row], rules: BenchmarkRules) -> list[dict[str, Any]]:
     """Decide the months of one measure whose totals are comparable, the oldest first."""
     number = {key: n for n, key in enumerate(sorted({_member(row) for row in rows}))}
-    names = sorted({row["operator_id"] for row in rows})
+    knows = _readers(rows)
     operator = np.zeros(len(number), dtype=np.int64)
     for row in rows:
-        operator[number[_member(row)]] = names.index(row["operator_id"])
+        operator[number[_member(row)]] = knows[row["operator_id"]]
     members = Members(operator, np.zeros((len(number), len(_MEASURES[measure]))))
     by_month: dict[date, dict[int, _Row]] = {}
     for row in rows:
@@ -122,6 +125,19 @@ def _decide(measure: str, rows: Sequence[_Row], rules: BenchmarkRules) -> list[d
             if member in group.present
         ]
     return decided
+
+
+def _readers(rows: Sequence[_Row]) -> dict[str, int]:
+    """Number the operators by who knows the same; those who ever shared a unit have one number."""
+    knows = {name: n for n, name in enumerate(sorted({row["operator_id"] for row in rows}))}
+    first_of: dict[tuple[Any, ...], str] = {}
+    for row in rows:
+        if row["is_unit_shared"]:
+            unit = row["site_id"], row["unit_id"], row["month_start"]
+            kept = knows[first_of.setdefault(unit, row["operator_id"])]
+            gone = knows[row["operator_id"]]
+            knows = {name: kept if n == gone else n for name, n in knows.items()}
+    return knows
 
 
 @dataclass(slots=True)

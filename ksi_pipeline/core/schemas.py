@@ -198,7 +198,14 @@ _VALID = {"valid_from_utc_": UTC_US, "valid_to_utc_": UTC_US}
 SPACE_UNIT = _schema(site_id=_STR, unit_id=_STR, floor_=_STR, name_=_STR)
 SPACE_AREA = _schema(site_id=_STR, unit_id=_STR, gla_m2_=_NUM, selling_m2_=_NUM, **_VALID)
 SPACE_TENANCY = _schema(
-    site_id=_STR, unit_id=_STR, tenant_id=_STR, operator_id=_STR, category_=_STR, **_VALID
+    site_id=_STR,
+    unit_id=_STR,
+    tenant_id=_STR,
+    operator_id=_STR,
+    category_=_STR,
+    # the tenant's part of a unit that several share, 0 to 1 in millionths
+    share_=_NUM,
+    **_VALID,
 )
 SPACE_ZONE = _schema(
     site_id=_STR, unit_id=_STR, zone_id=_STR, role=_STR, geometry_version=_STR, **_VALID
@@ -332,6 +339,8 @@ TENANT_MONTHS = _schema(
     tenant_id=_STR,
     operator_id=_STR,
     category_=_STR,
+    # whether its figures are its share of those of a unit, which tells of the others in it
+    is_unit_shared=_BOOL,
     currency_=_STR,
     tax_included_=_BOOL,
     net_sales_=MONEY,

@@ -7,6 +7,7 @@ from typing import Protocol
 from ksi_pipeline.core.geometry import first_self_crossing
 from ksi_pipeline.space.model import COMMON, Link, SpaceFile, Zone
 from ksi_pipeline.space.site import Site
+from ksi_pipeline.space.tenancies import tenancy_findings
 from ksi_pipeline.space.yaml_lines import Path
 
 Finding = tuple[Path, str]
@@ -28,6 +29,10 @@ def findings(space: SpaceFile) -> Iterator[Finding]:
     yield from _queue_references(space)
     yield from _staff_zones(space)
     yield from _overlaps(space)
+    yield from _area_overlaps(space)
+    for i, unit in enumerate(space.units):
+        for j, message in tenancy_findings(unit.tenancies):
+            yield ("units", i, "tenancies", j), message
 
 
 def warnings(space: SpaceFile) -> Iterator[str]:
@@ -150,6 +155,18 @@ def _overlaps(space: SpaceFile) -> Iterator[Finding]:
                     yield (
                         (kind, j),
                         f"{name!r} is already given by entry {i + 1} of {kind} for the same time; "
+                        "remove one, or end the first with 'to' on the day the second begins",
+                    )
+
+
+def _area_overlaps(space: SpaceFile) -> Iterator[Finding]:
+    for i, unit in enumerate(space.units):
+        for j, later in enumerate(unit.areas):
+            for n, earlier in enumerate(unit.areas[:j]):
+                if _at_once(earlier, later):
+                    yield (
+                        ("units", i, "areas", j),
+                        f"its area is already given by entry {n + 1} of areas for the same time; "
                         "remove one, or end the first with 'to' on the day the second begins",
                     )
 

@@ -71,11 +71,22 @@ class Area(Dated):
 
 
 class Tenancy(Dated):
-    """Who trades in a unit while it holds."""
+    """Who trades in a unit while it holds; `share` is the part of a unit that tenants share."""
 
     tenant: Id
     operator: Id
     category: str | None = None
+    share: Annotated[Finite, Field(gt=0, le=1)] | None = None
+
+    @field_validator("share")
+    @classmethod
+    def _in_millionths(cls, value: float | None) -> float | None:
+        if value is not None and round(value, 6) != value:
+            raise ValueError(
+                f"{value!r} has more than six decimals; round the shares of the unit so that they "
+                "still add up to 1"
+            )
+        return value
 
 
 class Unit(Entry):

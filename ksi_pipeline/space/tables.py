@@ -38,6 +38,7 @@ def space_tables(space: Space) -> dict[str, pa.Table]:
                 "tenant_id": tenancy.tenant,
                 "operator_id": tenancy.operator,
                 "category": tenancy.category,
+                "share": tenancy.share,
                 **_validity(space, tenancy),
             }
             for unit in space.file.units

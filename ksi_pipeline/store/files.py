@@ -45,6 +45,16 @@ def write_parquet(table: pa.Table, folder: Path, stem: str) -> WrittenFile:
     return WrittenFile(path, table.num_rows, sha256)
 
 
+def read_columns(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read the columns of a schema; one that an older file lacks is null, where it may be."""
+    held = set(pq.read_schema(path).names)
+    lacking = [name for name in schema.names if name not in held and schema.field(name).nullable]
+    table = pq.read_table(path, columns=[name for name in schema.names if name not in lacking])
+    for name in lacking:
+        table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
+    return table.select(schema.names).cast(schema)
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place durably."""
     path.parent.mkdir(parents=True, exist_ok=True)

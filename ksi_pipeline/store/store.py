@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -23,7 +22,7 @@ from ksi_pipeline.core.instants import to_us
 from ksi_pipeline.core.schemas import DATASETS
 from ksi_pipeline.store.affected import write_affected
 from ksi_pipeline.store.count_versions import CountedDay, write_counted
-from ksi_pipeline.store.files import WrittenFile, write_parquet
+from ksi_pipeline.store.files import WrittenFile, read_columns, write_parquet
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.ledger import Ledger, Row
 from ksi_pipeline.store.tables import (
@@ -219,8 +218,8 @@ class Store:
         schema = DATASETS[dataset]
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
-        tables = [pq.read_table(self.absolute(row), columns=schema.names) for row in files]
-        return pa.concat_tables([schema.empty_table(), *(t.cast(schema) for t in tables)])
+        tables = [read_columns(self.absolute(row), schema) for row in files]
+        return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _conflict(change: Change) -> TransientError:

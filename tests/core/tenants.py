@@ -32,6 +32,7 @@ def tenant(tenant_id, category, net_sales, entries=100, tickets=20, operator=Non
         "tenant_id": tenant_id,
         "operator_id": operator or f"op-{tenant_id}",
         "category": category,
+        "is_unit_shared": False,
         "currency": "EUR",
         "tax_included": False,
         "net_sales": None if net_sales is None else Decimal(net_sales),

@@ -63,6 +63,26 @@ def test_three_shops_of_one_operator_count_once():
     assert sales(rows, k=4)[0, "fashion"] != "below_k"
 
 
+def test_operators_who_share_a_unit_know_each_others_figures_and_count_once():
+    rows = crowd(4) + [
+        tenant(f"x{n}", "fashion", 1000, unit_id="shared", is_unit_shared=True) for n in range(3)
+    ]
+    assert sales(rows, k=5)[0, "fashion"] == "below_k"
+    assert sales(rows, k=4)[0, "fashion"] != "below_k"
+    one_after_the_other = [{**row, "is_unit_shared": False} for row in rows]
+    assert sales(one_after_the_other, k=5)[0, "fashion"] != "below_k"
+
+
+def test_operators_who_share_with_one_and_the_same_count_once():
+    pairs = [("first", "a"), ("first", "b"), ("second", "b"), ("second", "c")]
+    rows = crowd(4) + [
+        tenant(f"x{n}", "fashion", 1000, operator=name, unit_id=unit, is_unit_shared=True)
+        for n, (unit, name) in enumerate(pairs)
+    ]
+    assert sales(rows, k=5)[0, "fashion"] == "below_k"
+    assert sales(rows, k=4)[0, "fashion"] != "below_k"
+
+
 @pytest.mark.parametrize(
     ("largest", "said"), [(18_000, None), (18_001, "dominated")], ids=["75 %", "more"]
 )

@@ -11,7 +11,7 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.schemas import DATASETS
-from ksi_pipeline.store.files import read_parquet, write_parquet
+from ksi_pipeline.store.files import read_columns, read_parquet, write_parquet
 from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.snapshot import publish
@@ -50,6 +50,16 @@ def test_equal_rows_are_no_change_and_keep_their_file(store):
     files = sorted(store.home.lake.rglob("*.parquet"))
     assert not put(store, units("0001"))
     assert sorted(store.home.lake.rglob("*.parquet")) == files
+
+
+def test_a_column_that_an_older_file_was_written_without_is_null(tmp_path):
+    older = write_parquet(units("0001").drop_columns(["name"]), tmp_path, "part")
+    table = read_columns(older.path, UNITS)
+    assert table.equals(units("0001"))
+    with pytest.raises(pa.ArrowInvalid, match="unit_id"):
+        read_columns(
+            write_parquet(units("0001").drop_columns(["unit_id"]), tmp_path, "part").path, UNITS
+        )
 
 
 def test_a_replaced_file_stays_on_disk_and_no_longer_counts(store):

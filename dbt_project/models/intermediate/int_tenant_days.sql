@@ -1,11 +1,12 @@
--- Grain: one row per site, unit and business date of the calendar on which somebody rents it.
+-- Grain: one row per site, unit, business date of the calendar and tenant that rents the unit then.
 -- A business date belongs to who rents the unit when it begins, and has the floor area of then.
+-- Of a unit that tenants share, each has its share of the area; the shares of a day add up to 1.
 
 with
 
-site_hours as (
+site_days as (
 
-    select * from {{ ref('int_site_hours') }}
+    select * from {{ ref('int_site_days') }}
 
 ),
 
@@ -17,41 +18,22 @@ tenancies as (
 
 areas as (
 
-    select * from {{ ref('stg_space_area') }}
+    select * from {{ ref('int_area_days') }}
 
 ),
 
-site_days as (
-
-    select
-        site_id,
-        business_date,
-        min(hour_start_utc) as begins_utc
-
-    from site_hours
-    group by site_id, business_date
-
-),
-
-ranked as (
+shared as (
 
     select
         site_days.site_id,
-        site_days.business_date,
-        {{ month_of('site_days.business_date') }} as month_start,
         tenancies.unit_id,
         tenancies.tenant_id,
         tenancies.operator_id,
         tenancies.category,
-        areas.gla_m2,
-        row_number() over (
-            partition by site_days.site_id, tenancies.unit_id, site_days.business_date
-            order by
-                case when tenancies.valid_from_utc is null then 0 else 1 end desc,
-                tenancies.valid_from_utc desc,
-                case when areas.valid_from_utc is null then 0 else 1 end desc,
-                areas.valid_from_utc desc
-        ) as version_rank
+        site_days.business_date,
+        site_days.month_start,
+        tenancies.unit_share,
+        {{ square_centimetres('areas.gla_m2') }} * tenancies.unit_share as gla_cm2
 
     from site_days
     inner join tenancies
@@ -62,7 +44,7 @@ ranked as (
         on
             tenancies.site_id = areas.site_id
             and tenancies.unit_id = areas.unit_id
-            and {{ valid_at('areas', 'site_days.begins_utc') }}
+            and site_days.business_date = areas.business_date
 
 ),
 
@@ -76,10 +58,11 @@ final as (
         category,
         business_date,
         month_start,
-        gla_m2
+        unit_share,
+        gla_cm2,
+        {{ square_metres('gla_cm2') }} as gla_m2
 
-    from ranked
-    where version_rank = 1
+    from shared
 
 )
 

@@ -1,10 +1,19 @@
 -- Grain: one row per site, unit, tenant and month that is over and in which it rented the unit.
 -- Amounts are null where too little of the month is known for a comparison with others. Operator
--- and category are those of the tenant's last day in the month. A table: benchmark_suppression
--- reads it, and what was decided has to be about the figures that are shown.
+-- and category are those of the tenant's last day in the month. Of a unit that tenants share, each
+-- has its share of area, sales, entries and tickets; these add up to those of the unit. A table:
+-- benchmark_suppression reads it, and what was decided has to be about the figures that are shown.
 
 {{ config(materialized='table') }}
 
+{% set shared = {
+    'net_sales': 4, 'matched_net_sales': 4, 'net_entry_count': 0, 'ticket_count': 0
+} %}
+{% set upto = "over (
+            partition by site_id, unit_id, month_start
+            order by tenant_id
+            rows between unbounded preceding and current row
+        )" %}
 {% set lacking = "('feed_has_no_amount', 'currencies_differ', 'tax_basis_differs')" %}
 
 with
@@ -17,7 +26,8 @@ tenant_days as (
         tenant_id,
         business_date,
         month_start,
-        gla_m2,
+        unit_share,
+        gla_cm2,
         first_value(operator_id) over (
             partition by site_id, unit_id, tenant_id, month_start order by business_date desc
         ) as operator_id,
@@ -56,14 +66,15 @@ joined as (
         tenant_days.operator_id,
         tenant_days.category,
         tenant_days.month_start,
-        tenant_days.gla_m2,
-        sales.net_sales,
+        tenant_days.unit_share,
+        tenant_days.gla_cm2,
+        sales.net_sales * tenant_days.unit_share as net_sales,
         sales.currency,
         sales.tax_included,
         sales.as_of_utc,
-        conversion.net_sales as matched_net_sales,
-        conversion.net_entry_count,
-        conversion.ticket_count,
+        conversion.net_sales * tenant_days.unit_share as matched_net_sales,
+        conversion.net_entry_count * tenant_days.unit_share as net_entry_count,
+        conversion.ticket_count * tenant_days.unit_share as ticket_count,
         conversion.matched_hours,
         conversion.open_hours,
         sales.is_provisional or conversion.is_provisional as is_provisional,
@@ -105,8 +116,9 @@ summed as (
         joined.month_start,
         months.day_count,
         count(*) as tenant_day_count,
-        sum(joined.gla_m2) as area_days,
-        count(joined.gla_m2) as area_day_count,
+        sum(joined.gla_cm2) as area_cm2_days,
+        count(joined.gla_cm2) as area_day_count,
+        min(joined.unit_share) as least_share,
         sum(joined.net_sales) as net_sales,
         sum(joined.matched_net_sales) as matched_net_sales,
         sum(joined.net_entry_count) as net_entry_count,
@@ -143,6 +155,28 @@ summed as (
 
 ),
 
+-- Whole tickets and ten-thousandths of money: a tenant has what is rounded up to it less what is
+-- rounded up to the one before, so that the parts add up to the unit in a fixed order. Amounts of
+-- tenants who share nothing are whole already.
+rounded as (
+
+    select
+        *,
+        {% for name, digits in shared.items() %}
+            case
+                when {{ name }} is not null
+                    then
+                        round(sum(coalesce({{ name }}, 0)) {{ upto }}, {{ digits }})
+                        - round(
+                            sum(coalesce({{ name }}, 0)) {{ upto }} - {{ name }}, {{ digits }}
+                        )
+            end as {{ name }}_part{% if not loop.last %},{% endif %}
+        {% endfor %}
+
+    from summed
+
+),
+
 divided as (
 
     select
@@ -151,10 +185,10 @@ divided as (
         {{ share('matched_hours', 'open_hours') }} as traffic_completeness,
         case
             when area_day_count = tenant_day_count
-                then {{ ratio('area_days', 'day_count') }}
+                then {{ ratio(square_metres('area_cm2_days'), 'day_count') }}
         end as gla_m2
 
-    from summed
+    from rounded
 
 ),
 
@@ -193,21 +227,22 @@ final as (
         operator_id,
         category,
         month_start,
+        least_share < 1 as is_unit_shared,
         gla_m2,
-        case when no_sales_reason is null then {{ as_money('net_sales') }} end as net_sales,
+        case when no_sales_reason is null then {{ as_money('net_sales_part') }} end as net_sales,
         case when no_sales_reason is null then currency end as currency,
         case
             when no_sales_reason is not null then null
             when is_taxed = 1 then true
             when is_untaxed = 1 then false
         end as tax_included,
-        case when no_traffic_reason is null then {{ as_bigint('net_entry_count') }} end
+        case when no_traffic_reason is null then {{ as_bigint('net_entry_count_part') }} end
             as net_entry_count,
-        case when no_traffic_reason is null then {{ as_bigint('ticket_count') }} end
+        case when no_traffic_reason is null then {{ as_bigint('ticket_count_part') }} end
             as ticket_count,
         case
             when no_sales_reason is null and no_traffic_reason is null
-                then {{ as_money('matched_net_sales') }}
+                then {{ as_money('matched_net_sales_part') }}
         end as matched_net_sales,
         sales_completeness,
         traffic_completeness,

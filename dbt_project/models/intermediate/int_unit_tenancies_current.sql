@@ -1,4 +1,5 @@
--- Grain: one row per site and unit whose tenancy is known in the last hour of the site's calendar.
+-- Grain: one row per site and unit that somebody rents in the last hour of the site's calendar.
+-- Tenant, operator and category are null where tenants of a shared unit differ in them.
 
 with
 
@@ -14,36 +15,32 @@ sites as (
 
 ),
 
-ranked as (
+final as (
 
     select
-        tenancies.*,
-        row_number() over (
-            partition by tenancies.site_id, tenancies.unit_id
-            order by
-                case when tenancies.valid_from_utc is null then 0 else 1 end desc,
-                tenancies.valid_from_utc desc
-        ) as version_rank
+        tenancies.site_id,
+        tenancies.unit_id,
+        case
+            when min(tenancies.tenant_id) = max(tenancies.tenant_id)
+                then min(tenancies.tenant_id)
+        end as tenant_id,
+        case
+            when min(tenancies.operator_id) = max(tenancies.operator_id)
+                then min(tenancies.operator_id)
+        end as operator_id,
+        case
+            when
+                min(tenancies.category) = max(tenancies.category)
+                and count(tenancies.category) = count(*)
+                then min(tenancies.category)
+        end as category
 
     from tenancies
     inner join sites on tenancies.site_id = sites.site_id
     where
         sites.last_hour_start_utc is null
         or {{ valid_at('tenancies', 'sites.last_hour_start_utc') }}
-
-),
-
-final as (
-
-    select
-        site_id,
-        unit_id,
-        tenant_id,
-        operator_id,
-        category
-
-    from ranked
-    where version_rank = 1
+    group by tenancies.site_id, tenancies.unit_id
 
 )
 

@@ -1,4 +1,4 @@
--- Grain: one row per version of a unit's tenancy.
+-- Grain: one row per version of a unit's tenancy. Who does not share the unit has a share of 1.
 
 with
 
@@ -16,6 +16,7 @@ final as (
         tenant_id,
         operator_id,
         category,
+        coalesce({{ as_share('share') }}, 1) as unit_share,
         {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
         {{ as_timestamp('valid_to_utc') }} as valid_to_utc
 
