@@ -4,13 +4,18 @@ from decimal import Decimal
 
 import pyarrow.compute as pc
 import pytest
+from sqlalchemy import select
 
 from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files, reconcile_files
+from ksi_pipeline.store.lake_views import pending_seq
+from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import (
     CONNECTORS,
+    HEADER,
     MAPPING,
     SPACE,
     at,
@@ -30,6 +35,23 @@ KIND_HEADER = "store,no,time,sku,qty,net,kind\n"
 
 def row(no, time="10:15:00", sku="tea", qty="1", net="2.5", store="0001", day="2026-03-27"):
     return f"{store},{no},{day} {time},{sku},{qty},{net}\n"
+
+
+CATEGORIES = MAPPING + "  category: kind\n"
+
+
+def test_a_line_of_another_category_touches_its_hour_though_the_total_is_as_it_was(tmp_path):
+    workspace = make_home(tmp_path, CATEGORIES)
+    header = HEADER.replace("\n", ",kind\n")
+    two_hours = [row("A1"), row("A2", "11:59:59")]
+    first = "".join(line.replace("\n", ",tea\n") for line in two_hours)
+    load(workspace, first, header=header)
+    newest = pending_seq(workspace.store)
+    load(workspace, first.replace("tea\n", "leaf\n", 1), header=header)
+    touched = workspace.store.ledger.rows(
+        select(AFFECTED_HOURS).where(AFFECTED_HOURS.c.seq > newest)
+    )
+    assert {from_us(hour["hour_start_utc"]) for hour in touched} == {H09}
 
 
 def test_tickets_roll_up_to_the_local_hours_of_their_site(tmp_path):

@@ -43,7 +43,11 @@ def add_files(workspace: Workspace, change: Change, drop: Drop, revised: Revised
 def add_hours(
     workspace: Workspace, change: Change, source: FileSource, drop: Drop, hours: pa.Table
 ) -> None:
-    """Append the hours that are not as they were known, by site."""
+    """Append the hours that are not as they were known, by site, and touch all of them.
+
+    A ticket whose lines change their categories may leave the total of its hour as it was.
+    """
+    touch_hours(change, source, hours["ext_ref_code"], hours["hour_start_utc"])
     hours = _news(workspace, drop, hours)
     sites = pa.array(
         [source.spaces[code].site_id for code in hours["ext_ref_code"].to_pylist()], pa.string()
@@ -52,7 +56,6 @@ def add_hours(
         rows = hours.filter(pc.equal(sites, site_id))
         name = f"answer:{drop.connector_id}/{site_id}/{version_name(drop)}"
         workspace.store.replace(change, "ticket_hours", rows, source=name)
-    touch_hours(change, source, hours["ext_ref_code"], hours["hour_start_utc"])
 
 
 def _news(workspace: Workspace, drop: Drop, hours: pa.Table) -> pa.Table:
