@@ -222,6 +222,8 @@ SPACE_LINK = _schema(site_id=_STR, unit_id=_STR, connector_id=_STR, ext_ref_code
 SPACE_ZONE_LEADS_TO = _schema(
     site_id=_STR, unit_id=_STR, zone_id=_STR, service_zone_id=_STR, **_VALID
 )
+# which categories of goods a zone shows, while it does
+SPACE_ZONE_CATEGORY = _schema(site_id=_STR, unit_id=_STR, zone_id=_STR, category=_STR, **_VALID)
 # one row for each site with a staff rule
 SPACE_STAFF = _schema(site_id=_STR, min_s=_NUM)
 
@@ -236,6 +238,7 @@ SPACE_TABLES: dict[str, pa.Schema] = {
     "space_camera_sees": SPACE_CAMERA_SEES,
     "space_link": SPACE_LINK,
     "space_zone_leads_to": SPACE_ZONE_LEADS_TO,
+    "space_zone_category": SPACE_ZONE_CATEGORY,
     "space_staff": SPACE_STAFF,
 }
 

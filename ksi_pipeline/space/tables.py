@@ -92,7 +92,22 @@ def _shapes(space: Space) -> dict[str, list[dict[str, Any]]]:
         if shape.role == "queue"
         for zone_id in service_zones(shape, plan)
     ]
-    return {"space_zone": zones, "space_line": lines, "space_zone_leads_to": queues}
+    categories = [
+        {
+            "unit_id": zone.unit,
+            "zone_id": zone.id,
+            "category": category,
+            **_validity(space, zone),
+        }
+        for zone in space.file.zones
+        for category in dict.fromkeys(zone.categories)
+    ]
+    return {
+        "space_zone": zones,
+        "space_line": lines,
+        "space_zone_leads_to": queues,
+        "space_zone_category": categories,
+    }
 
 
 def _shape(shape: Any) -> dict[str, Any]:

@@ -170,6 +170,16 @@ def test_another_currency_touches_all_hours_of_all_units(shop):
     assert touched(shop, text) == {(unit, hour) for hour in hours(shop) for unit in units}
 
 
+def test_other_categories_of_a_zone_from_a_date_on_touch_the_hours_of_its_unit_from_there(shop):
+    zone = TEXT[TEXT.index("  - {id: hall") : TEXT.index("lines:")]
+    before, after = (
+        zone.replace("}\n", f", {more}}}\n")
+        for more in ("to: 2026-03-04", "from: 2026-03-04, categories: [shoes]")
+    )
+    expected = {("0001", hour) for hour in hours(shop) if hour >= WEDNESDAY_BEGINS}
+    assert touched(shop, TEXT.replace(zone, before + after)) == expected
+
+
 def test_what_a_camera_sees_from_a_date_on_touches_the_hours_from_there(shop):
     entry = TEXT[TEXT.index("  - id: cam-1") :]
     again = entry.replace("sees: [hall, door]", "sees: [door]\n    from: 2026-03-04")
