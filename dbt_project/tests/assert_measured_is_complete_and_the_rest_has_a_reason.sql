@@ -8,6 +8,8 @@
     'fct_queue_hourly',
     'fct_sales_hourly',
     'fct_sales_daily',
+    'fct_category_sales_hourly',
+    'fct_zone_sales_hourly',
     'fct_conversion_hourly',
     'fct_conversion_daily',
     'fct_sales_density_daily',

@@ -42,6 +42,8 @@ _SOURCE_ASSETS = {
     "site_open_spans": "site_hours",
     "affected_hours": "site_hours",
     "quarantine": "ticket_hours",
+    "tickets": "ticket_hours",
+    "ticket_lines": "ticket_hours",
 }
 
 

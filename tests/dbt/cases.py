@@ -7,6 +7,7 @@ runs over midnight UTC.
 
 import copy
 from datetime import timedelta
+from decimal import Decimal
 
 from ksi_pipeline.core.time import OpeningHours
 
@@ -55,6 +56,7 @@ def sao_paulo():
     site.refused("E_ROW_TYPE", LATER)
     add_zones(site)
     add_staffed_unit(site)
+    add_units_with_categories(site)
     return site
 
 
@@ -142,6 +144,71 @@ def add_staffed_unit(site):
                 "is_join": outcome != "balked",
                 "is_censored": False,
             }
+        )
+
+
+def add_units_with_categories(site):
+    """Unit "goods" has a feed by category, unit "lined" tickets with lines; both show their goods.
+
+    At nine "goods" sells for 150 EUR, 100 of it shoes, which three zones show, and 40 bags; one
+    zone has 16 visits.
+    """
+    for unit_id in ("goods", "lined"):
+        site.unit(unit_id)
+        site.chunks(f"cam-{unit_id}", f"{DAY} 07:00", f"{DAY} 11:00")
+        site.asked(unit_id, f"{DAY} 00:00", "2023-02-09 00:00", LATER)
+    shown = {"aisle": ("bags", "shoes"), "bench": ("shoes",), "corner": ("shoes",)}
+    for zone_id, categories in shown.items():
+        add_selling_zone(site, "goods", zone_id, categories)
+    add_selling_zone(site, "lined", "front", ("bags", "shoes"))
+    site.sees("cam-goods", "zone", "bench")
+    add_visits(site, "goods", "bench", 16)
+    goods = {"currency": "EUR", "tax_included": True}
+    for n, (category, count, net, units) in enumerate(
+        [(None, 10, "150", 12), ("shoes", 4, "100", 5), ("bags", 7, "40", 6)]
+    ):
+        amounts = {"category": category, "net_sales": Decimal(net), "units": units}
+        site.tickets("goods", NINE, count, LATER, row_number=n, **amounts, **goods)
+    hour = {"net_sales": Decimal(105), "gross_sales": Decimal(135), "returns_amount": Decimal(30)}
+    site.tickets("lined", NINE, 3, LATER, num_returns=1, units=4, **hour, **goods)
+    early = "2023-02-08 12:00"
+    for ticket_id, kind, lines, fetched in [
+        ("both", "sale", [("shoes", "60"), ("bags", "40")], LATER),
+        ("part", "sale", [("bags", "20"), (None, "5")], LATER),
+        ("back", "return", [("shoes", "-30")], LATER),
+        ("void", "void", [("shoes", "500")], LATER),
+        ("edit", "sale", [("hats", "999")], early),
+        ("edit", "sale", [("shoes", "10")], LATER),
+    ]:
+        site.ticket("lined", ticket_id, NINE, kind, lines, fetched)
+
+
+def add_selling_zone(site, unit_id, zone_id, categories):
+    key = {"site_id": site.site_id, "unit_id": unit_id, "zone_id": zone_id}
+    always = {"valid_from_utc": None, "valid_to_utc": None}
+    site.lake["space_zone"].append({**key, "role": "selling", "geometry_version": "g1", **always})
+    for category in categories:
+        site.lake["space_zone_category"].append({**key, "category": category, **always})
+
+
+def add_visits(site, unit_id, zone_id, count):
+    for n in range(count):
+        site.lake["visits"].insert(
+            0,
+            {
+                "site_id": site.site_id,
+                "unit_id": unit_id,
+                "zone_id": zone_id,
+                "tracklet_id": f"{zone_id}-{n}",
+                "entered_at_utc": site.at(NINE),
+                "left_at_utc": site.at(f"{DAY} 09:01"),
+                "dwell_s": 60.0,
+                "is_start_censored": False,
+                "is_end_censored": False,
+                "hour_start_utc": site.at(NINE),
+                "rule_version": 1,
+                "geometry_version": "g1",
+            },
         )
 
 
@@ -248,6 +315,18 @@ def changed(site):
     lake["tracklet_staff"][-1]["is_staff"] = False
     lake["queue_events"].pop()
     touched += site.affected("staffed", NINE)
+    # "goods" sells no bags any more and shows shoes in two zones; a ticket of "lined" is void
+    goods = {"currency": "EUR", "tax_included": True}
+    site.tickets("goods", NINE, 9, "2023-02-13 12:00", net_sales=Decimal(120), **goods)
+    shoes = {"category": "shoes", "net_sales": Decimal(115), "row_number": 1}
+    site.tickets("goods", NINE, 9, "2023-02-13 12:00", **shoes, **goods)
+    lake["space_zone_category"] = [
+        r for r in lake["space_zone_category"] if r["zone_id"] != "corner"
+    ]
+    touched += site.affected("goods")
+    site.ticket("lined", "both", NINE, "void", [], "2023-02-13 12:00")
+    site.tickets("lined", NINE, 2, "2023-02-13 12:00", net_sales=Decimal(5), **goods)
+    touched += site.affected("lined", NINE)
     site.calendar("2023-02-09 00:00", "2023-02-09 02:00")
     for unit in lake["space_unit"] + [{"unit_id": "_common"}]:
         touched += site.affected(unit["unit_id"], "2023-02-09 00:00", "2023-02-09 01:00")

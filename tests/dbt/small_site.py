@@ -5,8 +5,9 @@ is empty, never absent.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -137,8 +138,8 @@ class SmallSite:
         start, end = self.at(first), self.at(until)
         self._covers("feed", "pos", code, start, end, fetched=self.at(fetched), refused=refused)
 
-    def tickets(self, code: str, hour: str, count: int, fetched: str) -> None:
-        """Add one revision of an hour's tickets."""
+    def tickets(self, code: str, hour: str, count: int, fetched: str, **more: Any) -> None:
+        """Add one row of a revision of an hour's tickets; `more` are amounts and category."""
         self.lake["ticket_hours"].append(
             {
                 "connector_id": "pos",
@@ -149,6 +150,7 @@ class SmallSite:
                 "fetched_at_utc": self.at(fetched),
                 "raw_sha256": f"{code}{fetched}",
                 "row_number": 0,
+                **more,
             }
         )
 
@@ -165,6 +167,48 @@ class SmallSite:
                 "first_seen_utc": self.at(fetched),
             }
         )
+
+    def ticket(
+        self,
+        code: str,
+        ticket_id: str,
+        hour: str,
+        kind: str,
+        lines: Sequence[tuple[str | None, str]],
+        fetched: str,
+    ) -> None:
+        """Add one revision of a ticket; its lines are (category, net) of one piece each."""
+        key = {"connector_id": "pos", "ext_ref_code": code, "ticket_id": ticket_id}
+        revision = {"fetched_at_utc": self.at(fetched), "raw_sha256": f"{code}{fetched}"}
+        nets = [Decimal(net) for _, net in lines]
+        self.lake["tickets"].append(
+            {
+                **key,
+                **revision,
+                "at_utc": self.at(hour),
+                "hour_start_utc": hour_start_utc(self.at(hour), self.zone),
+                "utc_offset_s": 0,
+                "kind": kind,
+                "currency": "EUR",
+                "tax_included": True,
+                "net": sum(nets),
+                "line_count": len(lines),
+                "row_number": 0,
+            }
+        )
+        for n, ((category, _), net) in enumerate(zip(lines, nets, strict=True)):
+            self.lake["ticket_lines"].append(
+                {
+                    **key,
+                    **revision,
+                    "line_no": n,
+                    "category": category,
+                    "quantity": Decimal(1).copy_sign(net),
+                    "net": net,
+                    "is_gift_card": False,
+                    "row_number": n,
+                }
+            )
 
     def crossings(
         self, unit_id: str, hour: str, count: int, direction: str = "in", line: str = "door0"

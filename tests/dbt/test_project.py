@@ -52,6 +52,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
     marts = marts_of(empty_build)
     assert set(marts) == {
         "dim_camera",
+        "dim_category",
         "dim_hour",
         "dim_line",
         "dim_site",
@@ -59,6 +60,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "dim_unit",
         "dim_zone",
         "fct_campaign_effect",
+        "fct_category_sales_hourly",
         "fct_conversion_daily",
         "fct_conversion_hourly",
         "fct_data_completeness_hourly",
@@ -75,6 +77,7 @@ def test_an_empty_lake_builds_and_passes_every_test_and_golden_number(empty_buil
         "fct_ticket_reconciliation_daily",
         "fct_traffic_hourly",
         "fct_zone_hourly",
+        "fct_zone_sales_hourly",
     }
     assert all(rows == [] for rows in marts.values())
 
