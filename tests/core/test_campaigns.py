@@ -54,6 +54,22 @@ def test_an_interval_with_zero_in_it_is_no_effect_shown():
     assert verdict(records(treated=(100, -80, 60, -40))) == ("not_shown", None)
 
 
+def test_golden_three_and_three_units_with_zero_in_the_interval_show_no_effect():
+    few = replace(CAMPAIGN, treated=TREATED[:3], control=CONTROL[:3])
+    units = {
+        key: UnitRecord(history(level, change), EUR)
+        for key, level, change in (
+            ("m/t1", 900.0, 100.0),
+            ("m/t2", 1000.0, 200.0),
+            ("m/t3", 1100.0, 150.0),
+            ("m/c1", 700.0, 30.0),
+            ("m/c2", 800.0, 50.0),
+            ("m/c3", 900.0, 40.0),
+        )
+    }
+    assert verdict(units, few) == ("not_shown", None)
+
+
 def test_three_and_three_units_cannot_show_what_their_interval_claims():
     few = replace(CAMPAIGN, treated=TREATED[:3], control=CONTROL[:3])
     assert verdict(records(), few) == ("cannot_tell", "too_few_units")
@@ -172,6 +188,8 @@ def test_the_return_is_over_the_open_days_of_all_treated_units():
     row = campaign_effect(paid, "net_sales", CONTROL, records())
     assert row["roi_naive"] == pytest.approx((105 * 56 * 0.4 - 1000) / 1000)
     assert row["roi_did"] == pytest.approx((100 * 56 * 0.4 - 1000) / 1000)
+    unknown = replace(paid, margin_rate=None)
+    assert campaign_effect(unknown, "net_sales", CONTROL, records())["roi_did"] is None
 
 
 def test_a_cost_in_another_currency_gives_no_return_and_the_text_says_why():

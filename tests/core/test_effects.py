@@ -88,6 +88,11 @@ def test_many_units_are_permuted_by_drawing_and_the_same_each_time():
     assert permutation(treated[::-1], control[::-1]) == found
 
 
+def test_a_drawn_p_is_never_zero():
+    found = permutation([100.0 + n for n in range(12)], [float(n) for n in range(12)])
+    assert found.p == 1 / (1 + DRAWN_SPLITS)
+
+
 @given(changes, changes, st.integers(-500, 500))
 def test_what_moves_all_units_alike_is_no_effect(treated, control, shift):
     was = group_means(treated, treated, control, control).did
