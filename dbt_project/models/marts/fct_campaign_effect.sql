@@ -7,7 +7,7 @@ with
 
 effects as (
 
-    select * from {{ ref('stg_campaign_effect') }}
+    select * from {{ ref('int_campaign_effects') }}
 
 ),
 
