@@ -13,7 +13,7 @@ FUNCTIONS = {
     *("Abs", "And", "Avg", "Case", "Cast", "Ceil", "Coalesce", "Count", "Exists", "FirstValue"),
     *("Floor", "Greatest", "If", "Lag", "LastValue", "Lead", "Least", "Lower", "Max", "Min"),
     *("Mod", "Nullif", "Or", "Rank", "DenseRank", "Round", "RowNumber", "Sign", "Sum", "Trim"),
-    *("Upper", "Xor", "Sqrt", "Ntile"),
+    *("Upper", "Xor", "Sqrt", "Ntile", "Substring", "Length"),
     # what dbt.date_trunc, dateadd and datediff become
     *(
         "DateAdd",

@@ -198,7 +198,7 @@ final as (
         business_date,
         convention,
         convention = '{{ ours }}' as is_headline,
-        sales_amount,
+        {{ as_money('sales_amount') }} as sales_amount,
         {{ as_bigint('transaction_count') }} as transaction_count,
         {{ as_bigint('item_count') }} as item_count,
         average_ticket_value,

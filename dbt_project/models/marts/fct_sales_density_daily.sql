@@ -93,7 +93,7 @@ final as (
         {{ as_bigint('tenancy_count') }} as tenancy_count,
         gla_m2,
         selling_m2,
-        net_sales,
+        {{ as_money('net_sales') }} as net_sales,
         currency,
         tax_included,
         {{ seconds('open_us') }} as open_s,
