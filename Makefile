@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo test test-all portable check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -23,10 +23,6 @@ test-all: test $(VENV)/.vision .services/postgres/.done  ## the tests, and those
 
 portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
 	$(BIN)/python -m pytest -m "services or adapters" tests/portable
-
-test-spark: $(VENV)/.dev .services/spark/.done  ## the marts on Spark; needs Java 17
-	@java -version >/dev/null 2>&1 || { echo "Spark needs Java 17, and there is none (Debian: apt-get install openjdk-17-jre-headless)."; exit 1; }
-	$(BIN)/python -m pytest -m spark tests/portable
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff check .
