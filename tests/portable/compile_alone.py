@@ -9,6 +9,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 from dbt.cli.main import dbtRunner
 
@@ -43,7 +44,13 @@ def answer_as(target: str, kind: str | None) -> None:
         names = {"database": database, "schema": schema, "identifier": identifier}
         return adapter.Relation.create(**names, type=kind)
 
+    def without_server(cls, connection):
+        # it can be closed, and nothing can be asked of it
+        connection.state, connection.handle = "open", SimpleNamespace(close=lambda: None)
+        return connection
+
     adapter_class.get_relation = get_relation
+    adapter_class.ConnectionManager.open = classmethod(without_server)
 
 
 if __name__ == "__main__":
