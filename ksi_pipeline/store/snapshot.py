@@ -3,9 +3,10 @@
 `published/ksi-<n>.duckdb` behind `published/current.duckdb`, and the same tables as Parquet under
 `published/marts-<n>/` behind `published/marts` (mart_files.py). A reader never blocks a build, and
 a build never blocks a reader. Snapshots are written in DuckDB's 1.2 format, so that older clients
-open them.
+open them, with the views and macros of analyst_views.sql.
 """
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ksi_pipeline.store.tables import AFFECTED_HOURS, BUILDS
 
 STORAGE_VERSION = "v1.2.0"
 KEPT = 3
+_ANALYST_VIEWS = Path(__file__).with_name("analyst_views.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,23 @@ def _write_database(temporary: Path, folder: Path, marts: Marts) -> None:
                 f"create table snapshot.{mart} as "
                 f"from read_parquet([{listed}], hive_partitioning = false)"
             )
+        connection.execute("use snapshot")
+        for statement in analyst_statements():
+            if _reads(statement) <= set(marts):
+                connection.execute(statement)
+        connection.execute("use memory")
         connection.execute("detach snapshot")
+
+
+def analyst_statements() -> list[str]:
+    """Give the statements of analyst_views.sql, each a view or a macro, in their order."""
+    text = _ANALYST_VIEWS.read_text(encoding="utf-8")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return [statement.strip() for statement in code.split(";") if statement.strip()]
+
+
+def _reads(statement: str) -> set[str]:
+    return set(re.findall(r"^(?:from|inner join) (\w+)", statement, re.MULTILINE))
 
 
 def _record(store: Store, number: int, up_to_seq: int, content: str) -> None:

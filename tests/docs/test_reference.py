@@ -12,6 +12,7 @@ from ksi_pipeline.core.effect_words import REASONS
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
 from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS, ON_REQUEST
 from ksi_pipeline.settings import Settings
+from ksi_pipeline.store.snapshot import analyst_statements
 from video_ingest.coverage import OVERLAPPED
 from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams
 
@@ -96,6 +97,13 @@ def test_the_page_of_marts_names_every_model_and_column():
         for model in yaml.safe_load(path.read_text())["models"]:
             listed = rows(section(REFERENCE / "marts.md", model["name"]))
             assert [bare(row[0]) for row in listed] == [c["name"] for c in model["columns"]]
+
+
+def test_every_view_and_macro_of_a_snapshot_is_documented_and_none_is_stale():
+    text = section(REPO / "docs" / "how-to" / "read-the-results.md", "Views and macros")
+    listed = [re.match(r"\w+", bare(row[0]))[0] for row in rows(text)]
+    made = [re.match(r"create (?:view|macro) (\w+)", each)[1] for each in analyst_statements()]
+    assert sorted(listed) == sorted(made)
 
 
 def words_in_marts():
