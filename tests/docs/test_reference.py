@@ -84,11 +84,24 @@ def test_every_column_that_may_be_null_says_what_null_means(dataset):
     assert [row[0] for row in listed if row[2] == "yes" and "null" not in row[3]] == []
 
 
-def test_the_page_of_marts_is_what_the_models_say():
-    path = REPO / "docs" / "build_marts.py"
-    spec = importlib.util.spec_from_file_location("build_marts", path)
+def builder(name):
+    spec = importlib.util.spec_from_file_location(name, REPO / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_metrics_is_what_the_models_say():
+    module = builder("build_metrics")
+    assert module.PAGE.read_text() == module.build(), "run: python docs/build_metrics.py"
+
+
+def test_every_ratio_of_a_mart_has_a_metric_definition():
+    assert builder("build_metrics").undefined() == []
+
+
+def test_the_page_of_marts_is_what_the_models_say():
+    module = builder("build_marts")
     assert module.PAGE.read_text() == module.build(), "run: python docs/build_marts.py"
 
 
