@@ -15,7 +15,7 @@ from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
 
 UNITS = 20  # of each site
 FIRST_DAY = "2025-01-01"
-CATEGORIES = ("women", "men", "kids", "shoes")
+RECIPE = 2  # a new number makes a kept lake again
 OPENS, CLOSES = 9, 23
 ASKED = "timestamptz '2026-06-01 00:00:00+00'"
 
@@ -68,7 +68,7 @@ class Lake:
 def make_lake(folder: Path, sites: int, days: int) -> Lake:
     """Write the lake, unless it stands there from an earlier run."""
     lake = Lake(folder, sites, days)
-    done = folder / f"made-{sites}-{days}"
+    done = folder / f"made-{sites}-{days}-{RECIPE}"
     if done.exists():
         return lake
     with duckdb.connect() as con:
@@ -142,6 +142,10 @@ _DATASETS = {
     "space_zone": (
         "select site_id, unit_id, 'floor-' || unit_id as zone_id, 'selling' as role, "
         f"'g1' as geometry_version, {_ALWAYS} from units"
+    ),
+    "space_zone_category": (
+        "select site_id, unit_id, 'floor-' || unit_id as zone_id, category, "
+        f"{_ALWAYS} from units, (values ('women'), ('men'), ('shoes')) shown (category)"
     ),
     "space_line": (
         "select site_id, unit_id, 'door-' || unit_id as line_id, 'entrance' as role, "
