@@ -12,15 +12,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The where clause of an import CTE: all rows, or in an incremental run the affected ones. -#}
-{% macro where_affected(relation, keys) -%}
+{#- The where clause of an import CTE: all rows, or in an incremental run the affected ones. With
+    has_hours, of a view by hour of which the model asks for business dates, the hours that these
+    may have are said as well: below the view, rows are of hours, and a date does not bound them. -#}
+{% macro where_affected(relation, keys, has_hours=false) -%}
     {%- if is_incremental() -%}
-        where {{ is_affected(relation, keys, 'affected') }}
+        where {{ is_affected(relation, keys, 'affected', has_hours) }}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro is_affected(relation, keys, affected) -%}
-    {{ lies_between_affected(relation, keys) }}
+{% macro is_affected(relation, keys, affected, has_hours=false) -%}
+    {{ lies_between_affected(relation, keys, has_hours) }}
     and exists (
         select 1
         from {{ affected }} as changed
@@ -33,7 +35,7 @@
 
 {#- What `exists` implies, in literals: engines carry those through joins and windows down to the
     scan, and would otherwise compute every hour of a view to keep one day of it. -#}
-{% macro lies_between_affected(relation, keys) -%}
+{% macro lies_between_affected(relation, keys, has_hours=false) -%}
     {%- set times = keys | select('in', ['hour_start_utc', 'business_date']) | list -%}
     {%- set models = [] -%}
     {%- for node in model.depends_on.nodes if node.split('.')[-1].startswith('int_affected_') -%}
@@ -49,8 +51,19 @@
         {%- else -%}
             {{ relation }}.{{ times[0] }} >= cast('{{ bounds[0] }}' as {{ kind }})
             and {{ relation }}.{{ times[0] }} <= cast('{{ bounds[1] }}' as {{ kind }})
+            {%- if has_hours and times[0] == 'business_date' %}
+            and {{ relation }}.hour_start_utc >= {{ days_from(bounds[0], -2) }}
+            and {{ relation }}.hour_start_utc < {{ days_from(bounds[1], 3) }}
+            {%- endif -%}
         {%- endif -%}
     {%- else -%}
         1 = 1
     {%- endif -%}
+{%- endmacro %}
+
+{#- A date as a timestamp, days later. The hours of a business date lie between two days before it
+    and two days after it, see int_affected_unit_dates. -#}
+{% macro days_from(date, days) -%}
+    {%- set day = modules.datetime.datetime.strptime((date | string)[:10], '%Y-%m-%d') -%}
+    cast('{{ day + modules.datetime.timedelta(days=days) }}' as {{ dbt.type_timestamp() }})
 {%- endmacro %}

@@ -2,14 +2,30 @@
 -- A row without category is the hour's total. Without one, amounts of the categories add up where
 -- they are of one currency and tax basis; tickets do not, since one may hold several categories.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_affected(['site_id', 'unit_id', 'hour_start_utc']) }}"
+) }}
+
 {% set counts = ['num_tickets', 'num_returns'] %}
 {% set amounts = ['gross_sales', 'returns_amount', 'net_sales', 'units'] %}
 
 with
 
+affected as (
+
+    select * from {{ ref('int_affected_unit_hours') }}
+
+),
+
 ticket_hours as (
 
-    select * from {{ ref('int_unit_ticket_hours') }}
+    select *
+
+    from {{ ref('int_unit_ticket_hours') }} as every_row
+    {{ where_affected('every_row', ['site_id', 'unit_id', 'hour_start_utc']) }}
 
 ),
 

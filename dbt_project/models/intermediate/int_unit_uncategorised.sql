@@ -11,13 +11,15 @@ totals as (
 
 category_hours as (
 
-    select * from {{ ref('int_category_hours') }}
+    select * from {{ ref('int_linked_category_hours') }}
 
 ),
 
 categories as (
 
     select
+        site_id,
+        unit_id,
         connector_id,
         ext_ref_code,
         hour_start_utc,
@@ -29,7 +31,7 @@ categories as (
             as return_count
 
     from category_hours
-    group by connector_id, ext_ref_code, hour_start_utc
+    group by site_id, unit_id, connector_id, ext_ref_code, hour_start_utc
 
 ),
 
@@ -62,7 +64,9 @@ codes as (
     from totals
     left join categories
         on
-            totals.connector_id = categories.connector_id
+            totals.site_id = categories.site_id
+            and totals.unit_id = categories.unit_id
+            and totals.connector_id = categories.connector_id
             and totals.ext_ref_code = categories.ext_ref_code
             and totals.hour_start_utc = categories.hour_start_utc
 
@@ -97,22 +101,15 @@ amounts as (
     from totals
     union all
     select
-        totals.site_id,
-        totals.unit_id,
-        totals.hour_start_utc,
-        case
-            when category_hours.category <> {{ uncategorised() }} then category_hours.net_sales
-        end as net_sales,
-        category_hours.currency,
-        category_hours.tax_included,
-        category_hours.fetched_at_utc
+        site_id,
+        unit_id,
+        hour_start_utc,
+        case when category <> {{ uncategorised() }} then net_sales end as net_sales,
+        currency,
+        tax_included,
+        fetched_at_utc
 
-    from totals
-    inner join category_hours
-        on
-            totals.connector_id = category_hours.connector_id
-            and totals.ext_ref_code = category_hours.ext_ref_code
-            and totals.hour_start_utc = category_hours.hour_start_utc
+    from category_hours
 
 ),
 

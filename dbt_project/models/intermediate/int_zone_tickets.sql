@@ -13,7 +13,7 @@ totals as (
 
 category_hours as (
 
-    select * from {{ ref('int_category_hours') }}
+    select * from {{ ref('int_linked_category_hours') }}
 
 ),
 
@@ -32,13 +32,15 @@ category_zones as (
 sources as (
 
     select
+        site_id,
+        unit_id,
         connector_id,
         ext_ref_code,
         hour_start_utc,
         max(told_by) as told_by
 
     from category_hours
-    group by connector_id, ext_ref_code, hour_start_utc
+    group by site_id, unit_id, connector_id, ext_ref_code, hour_start_utc
 
 ),
 
@@ -56,7 +58,9 @@ codes as (
     from totals
     left join sources
         on
-            totals.connector_id = sources.connector_id
+            totals.site_id = sources.site_id
+            and totals.unit_id = sources.unit_id
+            and totals.connector_id = sources.connector_id
             and totals.ext_ref_code = sources.ext_ref_code
             and totals.hour_start_utc = sources.hour_start_utc
 
@@ -112,7 +116,9 @@ of_feeds as (
     from codes
     inner join category_hours
         on
-            codes.connector_id = category_hours.connector_id
+            codes.site_id = category_hours.site_id
+            and codes.unit_id = category_hours.unit_id
+            and codes.connector_id = category_hours.connector_id
             and codes.ext_ref_code = category_hours.ext_ref_code
             and codes.hour_start_utc = category_hours.hour_start_utc
     inner join category_zones

@@ -23,7 +23,9 @@ hours as (
     select *
 
     from {{ ref('int_funnel_hours') }} as every_hour
-    {{ where_affected('every_hour', ['site_id', 'unit_id', 'business_date']) }}
+    {{ where_affected(
+        'every_hour', ['site_id', 'unit_id', 'business_date'], has_hours=true
+    ) }}
 
 ),
 
@@ -32,7 +34,9 @@ engaged_visits as (
     select *
 
     from {{ ref('int_engaged_visits') }} as every_visit
-    {{ where_affected('every_visit', ['site_id', 'unit_id', 'business_date']) }}
+    {{ where_affected(
+        'every_visit', ['site_id', 'unit_id', 'business_date'], has_hours=true
+    ) }}
 
 ),
 
