@@ -1,5 +1,6 @@
 -- Grain: one row per site, unit and local hour in which the unit has a zone that people engage in.
--- These are its zones of role selling, display and fitting.
+-- These are its zones of role selling, display and fitting. Joined by business date too, as in
+-- int_funnel_hours.
 
 with
 
@@ -42,6 +43,7 @@ final as (
             and zone_hours.zone_id = zone_cameras.zone_id
             and zone_hours.unit_id = zone_cameras.unit_id
             and zone_hours.hour_start_utc = zone_cameras.hour_start_utc
+            and zone_hours.business_date = zone_cameras.business_date
     left join camera_hours
         on
             zone_cameras.site_id = camera_hours.site_id

@@ -21,6 +21,7 @@ final as (
         zone_hours.zone_id,
         zone_hours.unit_id,
         zone_hours.hour_start_utc,
+        zone_hours.business_date,
         camera_sees.camera_id
 
     from zone_hours
