@@ -17,37 +17,37 @@ fact_hours as (
         hour_start_utc
 
     from {{ ref('fct_traffic_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
 
     from {{ ref('fct_sales_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
 
     from {{ ref('fct_conversion_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
 
     from {{ ref('fct_zone_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
 
     from {{ ref('fct_queue_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
 
     from {{ ref('fct_occupancy_hourly') }}
-    union
+    union all
     select
         site_id,
         hour_start_utc
@@ -58,7 +58,9 @@ fact_hours as (
 
 final as (
 
-    select fact_hours.*
+    select distinct
+        fact_hours.site_id,
+        fact_hours.hour_start_utc
 
     from fact_hours
     left join hours

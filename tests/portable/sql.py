@@ -4,6 +4,8 @@ A list of what is allowed, because the functions of one engine alone are too man
 function when all six have it and agree about nulls, ties and rounding.
 """
 
+import re
+
 import sqlglot
 from sqlglot import exp
 
@@ -27,19 +29,20 @@ FUNCTIONS = {
     *("TimestampAdd", "TimestampDiff", "TimestampTrunc", "TsOrDsAdd", "TsOrDsDiff", "Extract"),
     *("CurrentTimestamp", "Date", "DatePart"),
 }
-# nodes that are no functions, and that at least one of the engines refuses or reads otherwise
+# Nodes that are no functions, and that at least one of the engines refuses or reads otherwise.
+# Whole quotients are not among them: models divide by macros only, which spell them for the engine.
 CONSTRUCTS = (
     *(exp.Filter, exp.Qualify, exp.Lambda, exp.Array, exp.Struct, exp.Bracket, exp.TryCast),
     *(exp.WithinGroup, exp.Lateral, exp.Unnest, exp.Pivot, exp.ILike, exp.Slice),
-    *(exp.IntDiv, exp.SimilarTo, exp.RegexpLike, exp.JSONExtract),
+    *(exp.SimilarTo, exp.RegexpLike, exp.JSONExtract),
 )
 _STAR_PARTS = ("except_", "except", "replace", "rename")
 
 
-def unportable(sql: str, dialect: str = "duckdb") -> list[str]:
+def unportable(sql: str | exp.Expression, dialect: str = "duckdb") -> list[str]:
     """Name what not every engine understands; raises where the dialect cannot parse it at all."""
     found = []
-    tree = sqlglot.parse_one(sql, read=dialect)
+    tree = sqlglot.parse_one(sql, read=dialect) if isinstance(sql, str) else sql
     for node in tree.walk():
         if isinstance(node, exp.Star):
             found += ["star with exceptions" for part in _STAR_PARTS if node.args.get(part)]
@@ -47,6 +50,11 @@ def unportable(sql: str, dialect: str = "duckdb") -> list[str]:
             found.append(node.name.lower())
         elif isinstance(node, CONSTRUCTS):
             found.append(type(node).__name__)
+        elif isinstance(node, exp.SetOperation) and node.args.get("distinct"):
+            # some want the word distinct, and others refuse it
+            found.append(f"{type(node).__name__.lower()} without all")
+        elif isinstance(node, exp.Sum) and isinstance(node.this.unnest(), exp.Predicate):
+            found.append("sum of booleans")
         elif isinstance(node, exp.Func) and type(node).__name__ not in FUNCTIONS:
             found.append(node.sql(dialect)[:60])
         elif isinstance(node, exp.Distinct) and node.args.get("on"):
@@ -56,6 +64,11 @@ def unportable(sql: str, dialect: str = "duckdb") -> list[str]:
         elif isinstance(node, exp.Join) and (node.kind in ("SEMI", "ANTI") or node.method):
             found.append(f"{node.method} {node.kind} join".strip())
     return sorted(set(found))
+
+
+def without_comments(source: str) -> str:
+    """A model or macro as it is written, without comments of SQL and of Jinja."""
+    return re.sub(r"--.*", "", re.sub(r"\{#.*?#\}", "", source, flags=re.DOTALL))
 
 
 def uncast_money(sql: str, money: set[str]) -> list[str]:
