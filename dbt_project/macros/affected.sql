@@ -34,14 +34,16 @@
 {%- endmacro %}
 
 {#- What `exists` implies, in literals: engines carry those through joins and windows down to the
-    scan, and would otherwise compute every hour of a view to keep one day of it. -#}
+    scan, and would otherwise compute every hour of a view to keep one day of it. Compiling with
+    --no-introspect has no connection to ask, and leaves the bounds out. -#}
 {% macro lies_between_affected(relation, keys, has_hours=false) -%}
     {%- set times = keys | select('in', ['hour_start_utc', 'business_date']) | list -%}
     {%- set models = [] -%}
     {%- for node in model.depends_on.nodes if node.split('.')[-1].startswith('int_affected_') -%}
         {%- do models.append(node.split('.')[-1]) -%}
     {%- endfor -%}
-    {%- if execute and times | length == 1 and models | length == 1 -%}
+    {%- set may_ask = execute and flags.INTROSPECT is not false -%}
+    {%- if may_ask and times | length == 1 and models | length == 1 -%}
         {%- set bounds = run_query(
             'select min(' ~ times[0] ~ '), max(' ~ times[0] ~ ') from ' ~ ref(models[0])
         ).rows[0] -%}

@@ -44,8 +44,11 @@
     ({{ dividend }} div {{ divisor }})
 {%- endmacro %}
 
+{#- Its quotients are rounded to some decimals, so it divides what divides. -#}
 {% macro snowflake__whole_quotient(dividend, divisor) -%}
-    trunc({{ dividend }} / {{ divisor }})
+    {{ as_bigint(
+        '(' ~ dividend ~ ' - mod(' ~ dividend ~ ', ' ~ divisor ~ ')) / ' ~ divisor
+    ) }}
 {%- endmacro %}
 
 {% macro bigquery__whole_quotient(dividend, divisor) -%}

@@ -1,8 +1,8 @@
 """Run by Python of .services/compile: compile the models for a target without a server.
 
-python compile_alone.py TARGET DBT_PROJECT FOLDER. The compiled models are in FOLDER/full, and as an
-incremental run has them in FOLDER/incremental. What dbt would ask the server is answered here: in
-the first that no table is there, in the second that every table is.
+python compile_alone.py TARGET DBT_PROJECT FOLDER. Models and data tests are in FOLDER/full, and the
+marts as an incremental run has them in FOLDER/incremental. What dbt would ask the server is
+answered here: in the first that no table is there, in the second that every table is.
 """
 
 import os
@@ -19,14 +19,15 @@ def main(target: str, project: str, folder: Path) -> int:
     os.chdir(folder)
     manifest = None
     flags = ["--target", target, "--project-dir", project, "--profiles-dir", project, "--quiet"]
-    for run, kind in {"full": None, "incremental": "table"}.items():
+    marts = ["--select", "config.materialized:incremental", "--indirect-selection", "empty"]
+    for run, kind, selected in (("full", None, []), ("incremental", "table", marts)):
         answer_as(target, kind)
         paths = ["--target-path", str(folder / run), "--log-path", str(folder / "logs")]
         options = [*flags, *paths, "--no-partial-parse"]
         if manifest is None:
             manifest = dbtRunner().invoke(["parse", *options]).result
         compiled = dbtRunner(manifest=manifest.deepcopy()).invoke(
-            ["compile", "--no-populate-cache", "--no-introspect", *options]
+            ["compile", "--no-populate-cache", "--no-introspect", *selected, *options]
         )
         if not compiled.success:
             print(compiled.exception)

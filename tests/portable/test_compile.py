@@ -16,7 +16,7 @@ TARGETS = ("snowflake", "bigquery", "redshift")
 
 @pytest.fixture(scope="module", params=TARGETS)
 def compiled(request, tmp_path_factory):
-    """The target, and the SQL of each model and data test as its adapter writes it."""
+    """The target, and the SQL of each model and data test as its adapter writes it, by file."""
     target = request.param
     folder = tmp_path_factory.mktemp(target)
     script = Path(__file__).with_name("compile_alone.py")
@@ -27,9 +27,11 @@ def compiled(request, tmp_path_factory):
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     texts = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("compiled/**/*.sql")}
-    models = len(list((PROJECT / "models").rglob("*.sql")))
-    for kind in ("full", "incremental"):
-        assert sum(name.startswith(f"{kind}/") for name in texts) > models
+    models = [p.relative_to(PROJECT) for p in (PROJECT / "models").rglob("*.sql")]
+    assert {f"full/compiled/ksi/{path}" for path in models} < set(texts)
+    mart = "compiled/ksi/models/marts/fct_traffic_hourly.sql"
+    assert "as changed" in texts[f"incremental/{mart}"]
+    assert "as changed" not in texts[f"full/{mart}"]
     return target, texts
 
 
