@@ -148,6 +148,11 @@ def test_every_basis_status_and_reason_is_documented():
     assert listed - {"an E_ code"} == written
 
 
+def test_every_reason_has_one_row():
+    listed = [bare(row[0]) for row in rows(section(REFERENCE / "reasons.md", "reason"))]
+    assert sorted(listed) == sorted(set(listed))
+
+
 def test_every_value_that_dbt_accepts_is_documented():
     page = REFERENCE / "reasons.md"
     for path in MARTS.glob("marts/[!_]*.yml"):
