@@ -25,6 +25,7 @@ from ksi_pipeline.defs.steps.days import FIRST_DAY, days_to_run
 from ksi_pipeline.defs.steps.quarantine import newest_quarantine, set_aside_since
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.settings import Settings, load_settings
+from ksi_pipeline.space.metrics import load_metric_rules
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.lock import only_run
 
@@ -91,6 +92,7 @@ def run_in(
     # What is wrong with the configuration is said at once, with exit code 2.
     workspace.spaces()
     load_connectors(workspace.home.connectors)
+    load_metric_rules(workspace.home.metrics)
     if from_day is None:
         if to_day is not None:
             raise ConfigError("--to needs --from: say the first day as well.", code="E_DAYS")

@@ -31,6 +31,7 @@ from ksi_pipeline.defs.steps.build import (
     plan_build,
     prepare_manifest,
 )
+from ksi_pipeline.defs.steps.metric_rules import built_rules
 from ksi_pipeline.defs.workspace import Workspace
 
 FULL_REFRESH = "ksi/full_refresh"
@@ -106,8 +107,14 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
             if outdated and is_first_built(workspace):
                 yield from _as_they_are(context)
             return
+        if plan.full_refresh and not full_refresh:
+            context.log.info("Rules in metrics.yaml changed; every hour is built anew.")
         context.log.info("Building %d affected unit-hours.", plan.unit_hours)
-        arguments = dbt_arguments(workspace, full_refresh=full_refresh)
+        if plan.full_refresh:
+            # what was decided may be shown by other rules
+            for step in PYTHON_STEPS:
+                step.forget_shown(workspace)
+        arguments = dbt_arguments(workspace, full_refresh=plan.full_refresh, rules=plan.rules)
         events = _build(project_dir, context, workspace, arguments)
         mark_first_built(workspace, plan)
         yield from _with_row_counts(events, mart_row_counts(workspace))
@@ -138,7 +145,8 @@ def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
             context.log.info("No mart would change; dbt was not started.")
             events = _as_they_are(context)
         else:
-            arguments = dbt_arguments(workspace, full_refresh=False)
+            rules = built_rules(workspace)
+            arguments = dbt_arguments(workspace, full_refresh=False, rules=rules)
             events = _build(project_dir, context, workspace, arguments)
         for step in PYTHON_STEPS:
             step.mark_shown(workspace)

@@ -21,6 +21,7 @@ from ksi_pipeline.defs.steps.build import (
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
 from ksi_pipeline.defs.steps.events import update_events
+from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
@@ -169,7 +170,7 @@ class StreamHome:
             step.mark_shown(workspace)
 
     def _dbt(self, workspace: Workspace, *selection: str, is_full: bool) -> None:
-        told = dbt_arguments(workspace, full_refresh=is_full)
+        told = dbt_arguments(workspace, full_refresh=is_full, rules=metric_rules(workspace))
         told = told[told.index("--vars") :]
         refresh = ["--full-refresh"] if is_full else []
         self.dbt(workspace.home.build_db, "run", *refresh, *selection, *told)

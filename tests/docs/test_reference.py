@@ -12,6 +12,7 @@ from ksi_pipeline.core.effect_words import REASONS
 from ksi_pipeline.core.feed_coverage import ABSENT_HOUR
 from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS, ON_REQUEST
 from ksi_pipeline.settings import Settings
+from ksi_pipeline.space.metrics import load_metric_rules
 from ksi_pipeline.store.snapshot import analyst_statements
 from video_ingest.coverage import OVERLAPPED
 from video_ingest.tracker_state import TRACKER_VERSION, TrackerParams
@@ -27,16 +28,40 @@ def env_name(field):
     return alias.choices[0] if alias else f"KSI_{field}".upper()
 
 
+def settings_rows():
+    """Rows of the table of environment variables, which stands above the first heading."""
+    return rows((REFERENCE / "settings.md").read_text().partition("\n## ")[0])
+
+
 def test_every_setting_is_documented_with_its_variable():
-    listed = {bare(row[0]): bare(row[1]) for row in rows((REFERENCE / "settings.md").read_text())}
+    listed = {bare(row[0]): bare(row[1]) for row in settings_rows()}
     assert listed == {field: env_name(field) for field in Settings.model_fields}
 
 
 def test_documented_defaults_of_settings_are_the_real_ones():
-    listed = {bare(row[0]): bare(row[2]) for row in rows((REFERENCE / "settings.md").read_text())}
+    listed = {bare(row[0]): bare(row[2]) for row in settings_rows()}
     for name, field in Settings.model_fields.items():
         if field.default is not None and name != "dbt_project_dir":
             assert listed[name] == str(field.default)
+
+
+def test_every_dbt_variable_is_documented_with_its_default_or_as_given_by_the_run():
+    text = section(REFERENCE / "settings.md", "How the marts count")
+    project = yaml.safe_load((REPO / "dbt_project" / "dbt_project.yml").read_text())
+    listed = {bare(row[0]): yaml.safe_load(bare(row[1])) for row in rows(text)}
+    given_by_the_run = set(project["vars"]) - set(listed)
+    assert given_by_the_run == {"final_after_s", "final_after_by_connector"}
+    assert all(f"`{name}`" in text for name in given_by_the_run)
+    assert listed == {name: project["vars"][name] for name in listed}
+
+
+def test_the_metrics_file_in_the_docs_can_be_used(tmp_path):
+    (shown,) = re.findall(
+        r"```yaml\n(.*?)```", section(REFERENCE / "settings.md", "How the marts count"), re.S
+    )
+    path = tmp_path / "metrics.yaml"
+    path.write_text(shown)
+    assert load_metric_rules(path)["engaged_dwell_s"] == 30
 
 
 def test_every_setting_of_the_tracker_is_documented_with_its_default():

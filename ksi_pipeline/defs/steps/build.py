@@ -16,7 +16,9 @@ from ksi_pipeline.defs.steps.final_after import (
     final_after_by_connector,
     note_final_after,
 )
+from ksi_pipeline.defs.steps.metric_rules import built_rules, metric_rules, noted
 from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.space.metrics import Rules
 from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
 from ksi_pipeline.store.snapshot import Snapshot, publish
 from ksi_pipeline.store.store import Change
@@ -37,15 +39,24 @@ class BuildPlan:
     Attributes:
         up_to_seq: affected hours after this one belong to a later build.
         unit_hours: how many unit-hours are affected.
+        full_refresh: whether every mart is built whole, asked for or because rules changed.
+        rules: by which the marts count; a file that is edited meanwhile is for the next build.
     """
 
     up_to_seq: int
     unit_hours: int
+    full_refresh: bool
+    rules: Rules
 
 
 def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
-    """Register the lake and say what to build; None when no hour was touched since the last."""
+    """Register the lake and say what to build; None when nothing changed since the last.
+
+    Rules that are others than the marts were built by make it a full refresh.
+    """
     store = workspace.store
+    rules = metric_rules(workspace)
+    full_refresh |= is_first_built(workspace) and rules != built_rules(workspace)
     note_final_after(workspace)
     seq = pending_seq(store)
     if full_refresh and seq is None:
@@ -55,13 +66,14 @@ def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     count = register_lake(
         store, up_to_seq=seq, all_hours=full_refresh, memory_limit=workspace.memory_limit
     )
-    return BuildPlan(seq, count)
+    return BuildPlan(seq, count, full_refresh, rules)
 
 
 def mark_first_built(workspace: Workspace, plan: BuildPlan) -> None:
     """Note that the build database holds the models of the first selection up to the plan."""
     # A full refresh may repeat a sequence; forgetting the rest builds and publishes it again.
-    change = Change(steps={_FIRST: str(plan.up_to_seq)}, dropped_steps=[_BUILT, _PUBLISHED])
+    steps = {_FIRST: str(plan.up_to_seq), **noted(plan.rules)}
+    change = Change(steps=steps, dropped_steps=[_BUILT, _PUBLISHED])
     workspace.store.commit(change)
 
 
@@ -105,9 +117,10 @@ def mart_row_counts(workspace: Workspace) -> dict[str, int]:
         return {name: _count(connection, f"{schema}.{name}") for schema, name in names}
 
 
-def dbt_arguments(workspace: Workspace, *, full_refresh: bool) -> list[str]:
+def dbt_arguments(workspace: Workspace, *, full_refresh: bool, rules: Rules) -> list[str]:
     """Give the words after `dbt` that build and test models, whichever are selected."""
     told = {
+        **rules,
         "final_after_s": int(workspace.final_after.total_seconds()),
         "final_after_by_connector": final_after_by_connector(workspace),
     }

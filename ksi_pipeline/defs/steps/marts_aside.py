@@ -25,6 +25,7 @@ from ksi_pipeline.defs.steps.build import (
 )
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.events import update_events
+from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.steps.space_files import kept_space, kept_versions
@@ -127,13 +128,15 @@ def _aside(workspace: Workspace, chosen: Space) -> Iterator[Workspace]:
             shutil.copy(workspace.home.connectors, store.home.connectors)
         if workspace.home.campaigns.exists():
             shutil.copy(workspace.home.campaigns, store.home.campaigns)
+        if workspace.home.metrics.exists():
+            shutil.copy(workspace.home.metrics, store.home.metrics)
         yield replace(workspace, store=store)
 
 
 def _build(aside: Workspace, *selection: str) -> None:
     prepare_manifest(aside.dbt_project_dir)
     work = aside.home.build_db.parent
-    arguments = dbt_arguments(aside, full_refresh=True)
+    arguments = dbt_arguments(aside, full_refresh=True, rules=metric_rules(aside))
     folders = ("--target-path", str(work / "dbt_target"), "--log-path", str(work / "dbt_logs"))
     with dbt_environment(aside):
         done = subprocess.run(

@@ -105,6 +105,10 @@ class PythonStep:
             connection.execute(f"create or replace table marts.{self.mart} ({listed})")
         return True
 
+    def forget_shown(self, workspace: Workspace) -> None:
+        """Have the mart built anew, though the same may be decided."""
+        workspace.store.commit(Change(dropped_steps=[self._shown]))
+
     def mark_shown(self, workspace: Workspace) -> None:
         """Note that the build database has the mart of what was decided last."""
         decided = workspace.store.ledger.inputs_of(self._decided)

@@ -1,0 +1,132 @@
+"""A changed rule in metrics.yaml builds every hour anew, once, without being asked for."""
+
+import shutil
+
+import pytest
+
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.build import (
+    dbt_arguments,
+    mark_built,
+    mark_first_built,
+    plan_build,
+    publish_marts,
+)
+from ksi_pipeline.defs.steps.metric_rules import metric_rules
+from ksi_pipeline.store.lake_views import open_duckdb
+from ksi_pipeline.store.store import Change
+
+from .homes import NOW, make_workspace, query, run
+
+
+def touched(workspace):
+    """The workspace, with an hour that no build has consumed."""
+    change = Change(cause="a test")
+    change.affect([("shop", "0001", NOW)])
+    workspace.store.commit(change)
+    return workspace
+
+
+def finish(workspace, plan):
+    """Note a build as a run does, with an empty mart in the place of what dbt makes."""
+    with open_duckdb(workspace.home.build_db) as connection:
+        connection.execute("create schema if not exists marts")
+        connection.execute("create table if not exists marts.dim_unit (unit_key varchar)")
+    mark_first_built(workspace, plan)
+    mark_built(workspace)
+    publish_marts(workspace)
+
+
+@pytest.fixture
+def built(shop):
+    """A workspace whose marts were built by the rules as shipped, with nothing to do."""
+    workspace = touched(make_workspace(shop()))
+    finish(workspace, plan_build(workspace, full_refresh=False))
+    assert plan_build(workspace, full_refresh=False) is None
+    return workspace
+
+
+def set_rules(workspace, text):
+    workspace.home.metrics.write_text(text)
+
+
+def test_a_first_build_is_no_full_refresh_whatever_the_file_says(shop):
+    workspace = touched(make_workspace(shop()))
+    set_rules(workspace, "engaged_dwell_s: 30\n")
+    assert not plan_build(workspace, full_refresh=False).full_refresh
+
+
+def test_a_changed_rule_makes_the_next_build_a_full_refresh_until_one_is_done(built):
+    set_rules(built, "engaged_dwell_s: 30\n")
+    assert plan_build(built, full_refresh=False).full_refresh
+    plan = plan_build(built, full_refresh=False)
+    assert plan.full_refresh
+    finish(built, plan)
+    assert plan_build(built, full_refresh=False) is None
+
+
+def test_a_file_that_says_what_is_shipped_changes_nothing(built):
+    set_rules(built, "engaged_dwell_s: 60.0\nticket_lag_shape: uniform\n")
+    assert plan_build(built, full_refresh=False) is None
+
+
+def test_a_rule_that_is_taken_out_again_is_a_change_too(built):
+    set_rules(built, "engaged_dwell_s: 30\n")
+    finish(built, plan_build(built, full_refresh=False))
+    built.home.metrics.unlink()
+    assert plan_build(built, full_refresh=False).full_refresh
+
+
+def test_marts_from_before_rules_were_noted_were_built_by_what_is_shipped(built):
+    built.store.commit(Change(dropped_steps=["marts built by the metric rules"]))
+    assert plan_build(built, full_refresh=False) is None
+    set_rules(built, "bounce_dwell_s: 60\n")
+    assert plan_build(built, full_refresh=False).full_refresh
+
+
+def test_a_file_that_is_edited_during_a_build_is_for_the_next_one(built):
+    set_rules(built, "engaged_dwell_s: 30\n")
+    plan = plan_build(built, full_refresh=False)
+    set_rules(built, "engaged_dwell_s: 45\n")
+    told = dbt_arguments(built, full_refresh=plan.full_refresh, rules=plan.rules)
+    assert '"engaged_dwell_s": 30' in told[-1]
+    finish(built, plan)
+    assert plan_build(built, full_refresh=False).rules["engaged_dwell_s"] == 45
+
+
+def test_a_rule_edited_in_the_dbt_project_is_noticed_and_the_file_wins(built, tmp_path):
+    project = tmp_path / "dbt_project"
+    project.mkdir()
+    text = (built.dbt_project_dir / "dbt_project.yml").read_text()
+    changed = text.replace("bounce_dwell_s: 120", "bounce_dwell_s: 90")
+    (project / "dbt_project.yml").write_text(changed)
+    built.dbt_project_dir = project
+    assert metric_rules(built)["bounce_dwell_s"] == 90
+    assert plan_build(built, full_refresh=False).full_refresh
+    set_rules(built, "bounce_dwell_s: 45\n")
+    assert metric_rules(built)["bounce_dwell_s"] == 45
+
+
+def test_a_wrong_file_stops_the_build(built):
+    set_rules(built, "engaged_dwel_s: 30\n")
+    with pytest.raises(ConfigError, match="engaged_dwel_s"):
+        plan_build(built, full_refresh=False)
+
+
+@pytest.mark.slow
+def test_a_changed_rule_changes_the_marts_of_days_that_nothing_else_touched(mall, tmp_path):
+    home = shutil.copytree(mall.home, tmp_path / "home", symlinks=True)
+    engaged = "select unit_id, sum(engaged_count) from fct_funnel_daily group by all order by all"
+    before = query(home, engaged)
+    workspace = make_workspace(home)
+    # what is built after Python shows nothing that was decided anew, and has to be built as well
+    with open_duckdb(workspace.home.build_db) as connection:
+        connection.execute("drop table marts.fct_tenant_benchmark_monthly")
+    set_rules(workspace, "engaged_dwell_s: 0\n")
+    assert run(workspace).failures == []
+    after = query(home, engaged)
+    assert after != before
+    assert all(now >= then for (_, now), (_, then) in zip(after, before, strict=True))
+    assert query(home, "select count(*) from fct_tenant_benchmark_monthly")
+    report = run(make_workspace(home))
+    assert report.changed_nothing
