@@ -7,13 +7,16 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all portable check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo docs test test-all portable check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 demo: $(VENV)/.demo  ## simulate a mall, run the whole pipeline on it, show the result
 	$(BIN)/ksi demo --dir demo
+
+docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as one HTML file, build/site/index.html
+	$(BIN)/python docs/build_site.py demo/warehouse/build.duckdb
 
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -93,6 +96,9 @@ $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
 $(VENV)/.dev: $(FILES) | $(VENV)/bin/python
 	$(PIP) -e '.[dev,openvino]'
 	@touch $@ $(VENV)/.demo
+
+demo/warehouse/build.duckdb: | $(VENV)/.demo
+	$(BIN)/ksi demo --dir demo
 
 # Torch is large; `make test` does without.
 $(VENV)/.vision: $(FILES) | $(VENV)/.dev
