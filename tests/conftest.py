@@ -3,10 +3,16 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .services.postgres import PostgresServer, running_postgres
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from .grocer import GrocerYear
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -27,6 +33,23 @@ def test_data() -> Path:
     if named:
         pytest.fail(f"KSI_TEST_DATA={named} is no folder; real data must be there where it is set.")
     pytest.skip("No real data: set KSI_TEST_DATA to the folder that holds it.")
+
+
+@pytest.fixture(scope="session")
+def grocer(test_data: Path) -> "pl.DataFrame":
+    """Every line of a year of five real stores."""
+    # imports the whole pipeline, which most tests do not need
+    from .grocer import lines_of
+
+    return lines_of(test_data / "tickets" / "completejourney")
+
+
+@pytest.fixture(scope="session")
+def grocer_year(grocer: "pl.DataFrame", tmp_path_factory: pytest.TempPathFactory) -> "GrocerYear":
+    """That year in a data home; loaded once, so the lake in it is only read."""
+    from .grocer import load_year
+
+    return load_year(tmp_path_factory.mktemp("grocer-year"), grocer)
 
 
 @pytest.fixture(scope="session")

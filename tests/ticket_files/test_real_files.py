@@ -1,7 +1,5 @@
 """Tickets that nobody here made give the hours that were worked out from them elsewhere."""
 
-import gzip
-import io
 import json
 from collections import defaultdict
 from datetime import timedelta
@@ -12,30 +10,11 @@ import pytest
 
 from ksi_pipeline.core.time import Window, parse_instant
 
+from ..grocer import MAPPING, SPACE, as_csv
 from .homes import balanced, hours, lines, load, make_home, tickets
 
 pytestmark = pytest.mark.data
 
-STORES = ("367", "406", "343", "361", "381")
-GROCER = (
-    "schema: 1\n"
-    "site: {id: grocer, name: Grocer, timezone: America/New_York, currency: USD}\n"
-    f"units: [{', '.join(f'{{id: u{code}}}' for code in STORES)}]\n"
-    "links:\n"
-    + "".join(f'  - {{connector: till, ext_ref_code: "{c}", unit: u{c}}}\n' for c in STORES)
-)
-GROCER_MAPPING = """\
-grain: line
-columns:
-  ext_ref_code: store_id
-  ticket_id: basket_id
-  at: {column: transaction_timestamp, zone: UTC}
-  net: sales_value
-  quantity: quantity
-  sku: product_id
-  category: {column: department, default: UNKNOWN}
-  currency: {value: USD}
-"""
 BAKERY = """\
 schema: 1
 site: {id: bakery, name: Bakery, timezone: Europe/London, currency: GBP}
@@ -53,24 +32,6 @@ columns:
 """
 
 
-@pytest.fixture(scope="module")
-def grocer(test_data):
-    folder = test_data / "tickets" / "completejourney"
-    sold = pl.read_parquet(folder / "transactions.parquet").filter(
-        pl.col("store_id").is_in([int(code) for code in STORES])
-    )
-    products = pl.read_parquet(folder / "products.parquet").select(
-        pl.col("product_id").cast(pl.Int32), "department", "product_category"
-    )
-    return sold.join(products, on="product_id", how="left", maintain_order="left")
-
-
-def as_csv(frame, separator=","):
-    file = io.BytesIO()
-    frame.drop("product_category", "household_id").write_csv(file, separator=separator)
-    return file.getvalue()
-
-
 def written(feed, window=None):
     return {
         (row["ext_ref_code"], parse_instant(row["time"])): row["num_tickets"]
@@ -83,10 +44,9 @@ def counted(workspace):
     return {key: row["num_tickets"] for key, row in hours(workspace).items()}
 
 
-def test_a_year_of_a_real_grocer_is_loaded_to_the_cent(test_data, grocer, tmp_path):
+def test_a_year_of_a_real_grocer_is_loaded_to_the_cent(test_data, grocer, grocer_year):
     expected = test_data / "tickets" / "completejourney" / "expected"
-    workspace = make_home(tmp_path, GROCER_MAPPING, GROCER)
-    report = load(workspace, gzip.compress(as_csv(grocer), 1), "year.csv.gz")
+    workspace, report = grocer_year.workspace, grocer_year.report
     assert balanced(report)
     assert (report.rows_in, report.rows_loaded) == (grocer.height, grocer.height)
     compare_with_the_grocer(workspace, expected)
@@ -134,8 +94,8 @@ def compare_with_the_grocer(workspace, expected):
 
 def test_odd_encodings_and_a_file_for_each_week_give_the_same_year(test_data, grocer, tmp_path):
     expected = test_data / "tickets" / "completejourney" / "expected"
-    mapping = 'decimal: ","\n' + GROCER_MAPPING
-    workspace = make_home(tmp_path, mapping, GROCER)
+    mapping = 'decimal: ","\n' + MAPPING
+    workspace = make_home(tmp_path, mapping, SPACE)
     commas = grocer.with_columns(
         pl.col("sales_value").cast(pl.String).str.replace(".", ",", literal=True)
     )
