@@ -15,6 +15,7 @@ from ksi_pipeline.cli.console import (
     progress_bar,
 )
 from ksi_pipeline.cli.score import score
+from ksi_pipeline.cli.video_audit import audit
 from ksi_pipeline.cli.video_calibrate import calibrate
 from ksi_pipeline.cli.video_models import models
 from ksi_pipeline.defs.steps.video_files import ingest_files
@@ -28,6 +29,7 @@ video = typer.Typer(no_args_is_help=True)
 video.add_typer(models, name="models")
 
 
+video.command()(audit)
 video.command()(calibrate)
 video.command()(score)
 
