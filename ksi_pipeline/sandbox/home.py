@@ -5,8 +5,8 @@ connectors.yaml                    the ticket feed, at the address of `ksi sandb
 chunks/demo-mall/<camera>/         rendered video of the first minutes after 10:00
 deliveries/demo-mall/<camera>/     tracklets, points and coverage of all other open time
 sandbox/pos_feed.json              rows for the fake POS API
-truth/                             simulation, outages and video .json; unit_hours and walkers
-.parquet: what really happened
+truth/                             simulation, outages and video .json; unit_hours, walkers and
+zone_visits .parquet: what really happened
 
 Only a folder of its own is written to: one that holds anybody else's space files, connectors or
 ledger is refused. A space file or a connectors.yaml that was edited afterwards is kept.
@@ -40,6 +40,7 @@ from ksi_pipeline.sandbox.space_file import (
     space_yaml,
     write_connectors,
 )
+from ksi_pipeline.sandbox.stays import ZONE_VISITS, zone_visit_rows
 from ksi_pipeline.sandbox.truth import (
     UNIT_HOURS,
     WALKERS,
@@ -71,6 +72,7 @@ class MallTruth:
         delivery_dirs: folders with tracklet_points, tracklets and coverage, by day, camera, time.
         unit_hours: the table of truth/unit_hours.parquet (truth.py says what its columns mean).
         walkers: the table of truth/walkers.parquet, one row per person who entered a unit.
+        zone_visits: the table of truth/zone_visits.parquet, one row per stay in a unit's zone.
         crossings_in_video: true door crossings in the video window, by instant.
         outages: the faults made on purpose.
     """
@@ -87,6 +89,7 @@ class MallTruth:
     delivery_dirs: tuple[Path, ...]
     unit_hours: pa.Table
     walkers: pa.Table
+    zone_visits: pa.Table
     crossings_in_video: tuple[VideoCrossing, ...]
     outages: Outages
 
@@ -191,6 +194,7 @@ class _Truth:
         self._home, self._mall, self._outages, self._video = home, mall, outages, video
         self._hours: list[dict[str, Any]] = []
         self._walkers: list[dict[str, Any]] = []
+        self._zone_visits: list[dict[str, Any]] = []
         self._delivered: list[Path] = []
 
     def add(self, day: Day, delivered: Sequence[Path]) -> None:
@@ -198,6 +202,7 @@ class _Truth:
         shops, outages = self._mall.shops, day.special.outages
         self._hours += unit_hours(shops, day.hours, day.walks, day.midnight, outages)
         self._walkers += walker_rows(shops, day.walks, day.midnight)
+        self._zone_visits += zone_visit_rows(shops, day.walks, day.midnight)
         self._delivered += delivered
 
     def write(self, window: Window, chunks: Sequence[Path]) -> MallTruth:
@@ -208,6 +213,8 @@ class _Truth:
         walkers = pa.Table.from_pylist(self._walkers, schema=WALKERS)
         pq.write_table(hours, truth / "unit_hours.parquet")
         pq.write_table(walkers, truth / "walkers.parquet")
+        zone_visits = pa.Table.from_pylist(self._zone_visits, schema=ZONE_VISITS)
+        pq.write_table(zone_visits, truth / "zone_visits.parquet")
         write_json(truth / "outages.json", self._outages.as_json())
         write_json(truth / "video.json", _video_json(video, crossings))
         feed_path = self._home / "sandbox" / "pos_feed.json"
@@ -230,6 +237,7 @@ class _Truth:
             delivery_dirs=tuple(self._delivered),
             unit_hours=hours,
             walkers=walkers,
+            zone_visits=zone_visits,
             crossings_in_video=tuple(crossings),
             outages=self._outages,
         )

@@ -129,6 +129,12 @@ class Shop:
         return Box(self.centre_m - 0.5, 3.6, self.centre_m + 3.4, 4.8)
 
     @property
+    def zones(self) -> dict[str, Box]:
+        """The unit's zones by their id in the space file."""
+        boxes = {"window": self.window, "shelf": self.shelf, "till": self.till}
+        return {f"{kind}-{self.unit_id}": box for kind, box in boxes.items()}
+
+    @property
     def view(self) -> Box:
         """The floor on which the camera delivers foot points."""
         return Box(self.centre_m - 3.6, -2.9, self.centre_m + 3.6, 5.3)

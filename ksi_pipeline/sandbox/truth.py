@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 
 from ksi_pipeline.core.time import LocalHour, Window
@@ -16,7 +18,8 @@ from video_ingest.contract import UTC_US
 # entries, exits, tickets: all that happened, outages or not. entries_seen, exits_seen: those at
 # whose instant the unit's camera looked, which is what a perfect pipeline measures.
 # is_camera_dark: the camera was dark for the whole hour; camera_dark_s: for how long it was.
-# is_feed_silent: the feed has no row for this unit-hour. Open hours only.
+# is_feed_silent: the feed has no row for this unit-hour. net_sales: euros with tax, of the tickets;
+# units: goods on them. Open hours only.
 UNIT_HOURS = pa.schema(
     [
         pa.field("site_id", pa.string(), nullable=False),
@@ -26,6 +29,8 @@ UNIT_HOURS = pa.schema(
         pa.field("entries", pa.int64(), nullable=False),
         pa.field("exits", pa.int64(), nullable=False),
         pa.field("tickets", pa.int64(), nullable=False),
+        pa.field("net_sales", pa.decimal128(18, 4), nullable=False),
+        pa.field("units", pa.int64(), nullable=False),
         pa.field("entries_seen", pa.int64(), nullable=False),
         pa.field("exits_seen", pa.int64(), nullable=False),
         pa.field("camera_dark_s", pa.float64(), nullable=False),
@@ -93,13 +98,14 @@ def unit_hours(
         mine = [walk for walk in walks if walk.shop == shop.index]
         entered = [_instant(midnight, walk.entered_s) for walk in mine]
         left = [_instant(midnight, walk.left_s) for walk in mine]
-        paid = [_instant(midnight, walk.paid_s) for walk in mine if walk.paid_s is not None]
+        paid = [(_instant(midnight, w.paid_s), *_basket(w)) for w in mine if w.paid_s is not None]
         dark = outages.camera_dark.get(shop.unit_id, ())
         silent = outages.feed_silent.get(shop.unit_id, ())
         for hour in hours:
             window = Window(hour.from_utc, hour.end_utc)
             ins = [at for at in entered if window.contains(at)]
             outs = [at for at in left if window.contains(at)]
+            sold = [(cents, units) for at, cents, units in paid if window.contains(at)]
             overlaps = [o for o in (window.overlap(span) for span in dark) if o is not None]
             dark_s = sum((o.end - o.start).total_seconds() for o in overlaps)
             rows.append(
@@ -110,7 +116,9 @@ def unit_hours(
                     "local_hour": hour.local_hour,
                     "entries": len(ins),
                     "exits": len(outs),
-                    "tickets": sum(window.contains(at) for at in paid),
+                    "tickets": len(sold),
+                    "net_sales": Decimal(sum(cents for cents, _ in sold)).scaleb(-2),
+                    "units": sum(units for _, units in sold),
                     "entries_seen": _outside(ins, dark),
                     "exits_seen": _outside(outs, dark),
                     "camera_dark_s": dark_s,
@@ -122,7 +130,7 @@ def unit_hours(
 
 
 def feed_rows(hours: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
-    """Turn unit-hours into what the till feed reports, in the contract's form.
+    """Turn unit-hours into what the till feed reports: the contract's fields, and amounts.
 
     Every open hour has a row, with 0 where nothing was sold; silent hours have none. Ordered by
     time, then code.
@@ -132,6 +140,11 @@ def feed_rows(hours: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[s
             "time": hour["hour_start_utc"].astimezone(zone).isoformat(),
             "ext_ref_code": hour["unit_id"],
             "num_tickets": hour["tickets"],
+            # cents have a short decimal form, so that the float is written as the amount is
+            "net_sales": float(hour["net_sales"]),
+            "units": hour["units"],
+            "currency": "EUR",
+            "tax_included": True,
         }
         for hour in sorted(hours, key=lambda h: (h["hour_start_utc"], h["unit_id"]))
         if not hour["is_feed_silent"]
@@ -180,6 +193,13 @@ def _fault_rows(faults: Mapping[str, Sequence[Window]]) -> Iterator[dict[str, st
 def _instant(midnight: datetime, seconds: float | None) -> datetime:
     """Give the instant so many seconds after midnight; only shoppers' instants come here."""
     return midnight + timedelta(microseconds=round((seconds or 0.0) * 1e6))
+
+
+def _basket(walk: Walk) -> tuple[int, int]:
+    """Give a buyer's ticket: cents and goods, by a dice of their own so that nobody walks anew."""
+    rng = np.random.default_rng([walk.looks, 1])
+    units = 1 + int(rng.poisson(1.2))
+    return int(np.clip(rng.lognormal(7.3, 0.5, units), 199, 19_900).astype(np.int64).sum()), units
 
 
 def _outside(instants: Iterable[datetime], windows: Sequence[Window]) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.geometry import signed_side
+from ksi_pipeline.core.ticket_row import read_amounts
 from ksi_pipeline.core.time import Window, hour_start_utc, local_hours
 from ksi_pipeline.sandbox.days import simulate_day, special_of_first_day
 from ksi_pipeline.sandbox.home import MallTruth, simulate_mall
@@ -234,6 +236,35 @@ def test_the_feed_reports_the_true_tickets_of_every_open_hour_but_the_silent_one
     assert rows[0]["time"] == "2026-03-27T09:00:00+01:00"
     silent = [h["local_hour"].hour for h in mall.unit_hours.to_pylist() if h["is_feed_silent"]]
     assert silent == [18]
+
+
+def test_the_feed_reports_amounts_to_the_cent_and_goods_in_the_form_of_the_contract(mall):
+    rows = json.loads(mall.feed_path.read_text(encoding="utf-8"), parse_float=Decimal)
+    fed = {(r["ext_ref_code"], datetime.fromisoformat(r["time"])): read_amounts(r) for r in rows}
+    for hour in mall.unit_hours.to_pylist():
+        if hour["is_feed_silent"]:
+            continue
+        told = fed[hour["unit_id"], hour["hour_start_utc"]]
+        assert (told.net_sales, told.units) == (hour["net_sales"], hour["units"])
+        assert (told.currency, told.tax_included) == ("EUR", True)
+        assert hour["units"] >= hour["tickets"]
+        least, most = Decimal("1.99"), Decimal("199.00")
+        assert least * hour["units"] <= hour["net_sales"] <= most * hour["units"]
+
+
+def test_stays_begin_inside_the_visit_of_whoever_entered_except_at_the_window(mall):
+    inside = [v for v in mall.zone_visits.to_pylist() if not v["zone_id"].startswith("window")]
+    for unit in mall.unit_ids:
+        spans = sorted(
+            (w["entered_at_utc"], w["left_at_utc"])
+            for w in mall.walkers.to_pylist()
+            if w["unit_id"] == unit
+        )
+        mine = [v for v in inside if v["unit_id"] == unit]
+        assert len(mine) > len(spans)
+        assert all(
+            any(a < v["entered_at_utc"] < v["left_at_utc"] < b for a, b in spans) for v in mine
+        )
 
 
 def test_everybody_pays_inside_and_truth_tables_agree(mall):
