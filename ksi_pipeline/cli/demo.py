@@ -21,6 +21,7 @@ from ksi_pipeline.cli.run import run_days, show
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.progress import Progress
 from ksi_pipeline.defs.workspace import Workspace
+from ksi_pipeline.sandbox.accuracy import Accuracy, accuracy_of
 from ksi_pipeline.sandbox.compare import Compared, compare
 from ksi_pipeline.sandbox.folder import require_own_folder
 from ksi_pipeline.sandbox.home import SANDBOX_URL, MallTruth, simulate_mall, write_connectors
@@ -58,11 +59,19 @@ def demo(
         show(report, workspace)
         raise typer.Exit(DATA_SAYS_NO)
     rows = compare(workspace.home.current_db, truth.unit_hours)
+    metrics = accuracy_of(workspace.home.current_db, truth)
     if as_json:
-        print_json({"hours": [_as_dict(row) for row in rows], "home": str(data_dir)})
+        print_json(
+            {
+                "hours": [_as_dict(row) for row in rows],
+                "accuracy": [metric.as_dict() for metric in metrics],
+                "home": str(data_dir),
+            }
+        )
         return
     show(report, workspace)
     _show_table(rows, truth)
+    _show_accuracy(metrics)
     _show_next(data_dir)
 
 
@@ -145,6 +154,35 @@ def _show_table(rows: list[Compared], truth: MallTruth) -> None:
         out.print(
             f"The first minutes after {start:%H:%M} are {len(truth.chunk_paths)} rendered video "
             "chunks, counted from pixels; the rest came as tracklets from beside the camera."
+        )
+
+
+def _show_accuracy(metrics: list[Accuracy]) -> None:
+    table = Table(
+        title="Metrics beside the truth: the largest error, and the largest allowed",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("metric", no_wrap=True)
+    for name in ("values", "error", "allowed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("unit", ""):
+        table.add_column(name, no_wrap=True)
+    for metric in (each for each in metrics if each.is_within is not None):
+        table.add_row(
+            metric.metric,
+            str(metric.compared),
+            "-" if metric.worst_error is None else f"{round(metric.worst_error, 2):g}",
+            f"{metric.tolerance:g}",
+            metric.unit,
+            "ok" if metric.is_within else "FAIL",
+        )
+    out.print(table)
+    for metric in (each for each in metrics if each.is_within is False):
+        out.print(
+            f"FAIL {metric.metric}: most off at {metric.worst_at}, and {metric.not_measured} of "
+            f"{metric.compared} values not measured.",
+            markup=False,
         )
 
 
