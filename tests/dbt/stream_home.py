@@ -1,6 +1,7 @@
 """A data home that inputs arrive at, brought up to date step by step as the main job does."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
+from ksi_pipeline.defs.steps.ticket_files import parse_ticket_files
+from ksi_pipeline.defs.steps.ticket_inbox import take_ticket_files
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.aside import open_aside
@@ -68,14 +71,17 @@ class StreamHome:
     chosen: dict[str, dict[str, int]] = field(
         default_factory=lambda: {s: dict.fromkeys(inputs.CHOICES, 0) for s in inputs.SITES}
     )
+    campaigns: int = 0
     absent_means: str = "missing"
     final_after_h: int = 72
+    file_count: int = 0
 
     def copied_to(self, root: Path) -> "StreamHome":
         """The same home elsewhere, from which things may go on differently."""
         shutil.copytree(self.root, root, symlinks=True)
         copy = StreamHome(root, self.calendar, self.api, self.dbt, self.now)
-        copy.till = dict(self.till)
+        copy.till, copy.campaigns = dict(self.till), self.campaigns
+        copy.file_count = self.file_count
         copy.chosen = {site: dict(ways) for site, ways in self.chosen.items()}
         return copy
 
@@ -98,6 +104,16 @@ class StreamHome:
         pull_answers(workspace, window)
         self.api.faults.clear()
 
+    def drop(self, day: int, kind: str, count: int) -> None:
+        """Deliver a file with every ticket of a day."""
+        path = self.root / "drops" / "till" / f"{self.file_count}.csv"
+        self.file_count += 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(inputs.dropped(kind, self.calendar.first + timedelta(days=day), count))
+        written = (self.now - timedelta(hours=1)).timestamp()
+        os.utime(path, (written, written))
+        assert take_ticket_files(self.workspace()).new_count == 1
+
     def film(self, camera: str, hour: int, hours: int, people: tuple[str, ...], how: str) -> None:
         """Deliver hours of a camera; what came under this name before is replaced."""
         start = self.calendar.hours(inputs.CAMERAS[camera])[hour].start_utc
@@ -106,6 +122,10 @@ class StreamHome:
     def draw(self, site_id: str, what: str, way: int) -> None:
         """Change a site's space file."""
         self.chosen[site_id][what] = way % inputs.CHOICES[what]
+
+    def promote(self, way: int) -> None:
+        """Change the file of campaigns."""
+        self.campaigns = way
 
     def configure(self, absent_means: str, final_after_h: int) -> None:
         """Change what is known of the till."""
@@ -129,6 +149,7 @@ class StreamHome:
         load_spaces(workspace)
         import_deliveries(workspace)
         parse_answers(workspace)
+        assert parse_ticket_files(workspace).failed == {}
         update_events(workspace)
         build_calendars(workspace)
         if stops_after == "steps":
@@ -154,7 +175,9 @@ class StreamHome:
         aside = StreamHome(root, self.calendar, self.api, self.dbt, self.now)
         workspace.store = open_aside(workspace.store, root)
         shutil.copytree(self.root / "spaces", root / "spaces")
-        shutil.copy(self.root / "connectors.yaml", root)
+        for name in ("connectors.yaml", "campaigns.yaml"):
+            if (self.root / name).exists():
+                shutil.copy(self.root / name, root)
         # the aside ledger has no hours pending; a full refresh needs none
         assert plan_build(workspace, full_refresh=True) is not None
         aside._dbt(workspace, "--exclude", f"{AFTER_PYTHON}+", is_full=True)
@@ -191,19 +214,29 @@ class StreamHome:
             text = inputs.space_file(site_id, self.calendar, ways)
             path = folder / f"{site_id}.yaml"
             path.unlink(missing_ok=True) if text is None else path.write_text(text)
-        connector = {
+        text = inputs.campaigns_file(self.calendar, self.campaigns)
+        path = self.root / "campaigns.yaml"
+        path.unlink(missing_ok=True) if text is None else path.write_text(text)
+        mapping = self.root / "mappings" / "till.yaml"
+        mapping.parent.mkdir(exist_ok=True)
+        mapping.write_text(inputs.MAPPING)
+        shared = {
+            "absent_means": self.absent_means,
+            "final_after_h": self.final_after_h,
+            "active": True,
+        }
+        api = {
             "id": "pos",
             "kind": "hourly_api",
             "url": self.api.url,
             "token_env": "KSI_POS_TOKEN",
-            "absent_means": self.absent_means,
-            "final_after_h": self.final_after_h,
             "allow_http": True,
             "allow_private": True,
-            "active": True,
             "max_attempts": 1,
         }
-        (self.root / "connectors.yaml").write_text(json.dumps({"connectors": [connector]}))
+        files = {"id": "till", "kind": "ticket_files", "mapping": "till"}
+        connectors = [{**api, **shared}, {**files, **shared}]
+        (self.root / "connectors.yaml").write_text(json.dumps({"connectors": connectors}))
 
 
 def begin(calendar: inputs.Calendar, root: Path, api: PosApi, dbt: Dbt) -> StreamHome:
@@ -214,10 +247,12 @@ def begin(calendar: inputs.Calendar, root: Path, api: PosApi, dbt: Dbt) -> Strea
         for hour, kind in ((9, "amount"), (10, "count"), (25, "categories"), (34, "amount")):
             home.sell(code, hour, kind, 25 + number)
     home.ask(4, 60)
-    people = ("enters", "queues", "clerk", "stays")
+    home.drop(0, "lines", 7)
+    people = ("enters", "queues", "clerk", "stays", "passes")
     for camera in inputs.CAMERAS:
-        for hour in (9, 10, 23, 25, 34):
+        for hour in (9, 10, 23, 24, 25, 34):
             home.film(camera, hour, 1, people, "complete")
+    home.promote(1)
     home.run()
     home.now += timedelta(hours=5)
     return home

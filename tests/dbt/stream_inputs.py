@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from ksi_pipeline.core.time import LocalHour, Window, local_hours
 
 DAYS = 3
 CODES = ("0001", "0002", "b1")
+# of files, whose tickets have lines
+FILE_CODE = "f1"
 CAMERAS = {"cam-1": "mall", "cam-2": "mall", "cam-b": "shop"}
 # floor metres: each camera's unit has a place of its own
 _Y = {"cam-1": 1.0, "cam-2": 11.0, "cam-b": 1.0}
@@ -26,9 +29,9 @@ SITES = ("mall", "shop")
 # what may be drawn into a space file, and how many ways there are of each; the first is the usual
 CHOICES: Mapping[str, int] = {
     "area": 3,
-    "tenancy": 3,
+    "tenancy": 4,
     "links": 4,
-    "opening": 4,
+    "opening": 5,
     "hall": 4,
     "door": 4,
     "staff": 2,
@@ -39,6 +42,9 @@ CHOICES: Mapping[str, int] = {
     "line": 2,
     "is_gone": 2,
     "zone": 2,
+    "goods": 4,
+    "street": 3,
+    "file_link": 4,
 }
 
 _STOPS: Mapping[str, tuple[tuple[float, float], ...]] = {
@@ -48,9 +54,20 @@ _STOPS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "gives up": ((1.0, 60.0), (-2.0, 1.0)),
     "clerk": ((3.5, 1200.0),),
     "stays": ((2.5, 5400.0), (-2.0, 1.0)),
+    "passes": ((-4.0, 1.0),),
 }
 PEOPLE = tuple(_STOPS)
-SOLD = ("nothing", "count", "amount", "dollars", "categories", "damaged")
+SOLD = (
+    "nothing",
+    "count",
+    "amount",
+    "dollars",
+    "no currency",
+    "categories",
+    "no total",
+    "damaged",
+)
+DROPPED = ("lines", "void", "damaged")
 ANSWERS = ("true", "refused", "no list")
 
 
@@ -84,13 +101,65 @@ def sold(kind: str, code: str, hour: LocalHour, zone: str, count: int) -> list[d
         return [{**key, "num_tickets": count}]
     if kind == "damaged":
         return [{**key, "num_tickets": -1}]
-    if kind == "categories":
-        return [
-            {**key, "category": name, "num_tickets": count, "currency": "EUR", **money}
+    if kind in ("categories", "no total"):
+        total = [{**key, "num_tickets": 2 * count, "currency": "EUR", **money}]
+        half = {"net_sales": net / 2, "gross_sales": net / 2, "tax_included": True}
+        return (total if kind == "categories" else []) + [
+            {**key, "category": name, "num_tickets": count, "currency": "EUR", **half}
             for name in ("hats", "shoes")[: 1 + count % 2]
         ]
-    currency = "USD" if kind == "dollars" else "EUR"
-    return [{**key, "num_tickets": count, "num_returns": 1, "currency": currency, **money}]
+    currency = {"dollars": {"currency": "USD"}, "no currency": {}}.get(kind, {"currency": "EUR"})
+    return [{**key, "num_tickets": count, "num_returns": 1, **currency, **money}]
+
+
+def dropped(kind: str, day: date, count: int) -> str:
+    """Give a file that holds every ticket of a day of the file's code, with lines."""
+    rows = ["store,no,time,kind,category,qty,net,currency"]
+    for number in range(count):
+        hour = (9, 10, 23)[number % 3]
+        ticket = f"{FILE_CODE},{day}-{number},{day} {hour:02}:{number:02}:00"
+        word = "void" if kind == "void" and number % 2 else "sale"
+        rows.append(f"{ticket},{word},{('hats', 'shoes', '')[count % 3]},1,{number + 5}.50,EUR")
+        if number % 2:
+            rows.append(f"{ticket},{word},shoes,2,7.25,EUR")
+    if kind == "damaged":
+        rows.append(f"{FILE_CODE},{day}-x,{day} 10:30:00,sale,hats,1,much,EUR")
+    return "\n".join([*rows, ""])
+
+
+MAPPING = """\
+grain: line
+covers: days
+complete: true
+columns:
+  ext_ref_code: store
+  ticket_id: "no"
+  at: {column: time, zone: site}
+  kind: kind
+  category: category
+  quantity: qty
+  net: net
+  currency: currency
+  tax_included: {value: "yes"}
+"""
+
+
+def campaigns_file(calendar: Calendar, way: int) -> str | None:
+    """The campaigns as they are told now; None where there is no file."""
+    if way == 0:
+        return None
+    days = [(calendar.first + timedelta(days=n)).isoformat() for n in range(DAYS)]
+    campaign: dict[str, object] = {
+        "id": "window",
+        "treated": ["mall/1"],
+        "control": ["mall/2"] if way < 3 else "same_category",
+        "before": {"from": days[0], "to": days[0]},
+        "during": {"from": days[1], "to": days[way % 2 + 1]},
+        "metrics": ["net_sales", "ticket_count", "conversion_rate"][: 1 + way],
+    }
+    if way == 2:
+        campaign |= {"margin_rate": 0.4, "cost": 10, "currency": "EUR"}
+    return json.dumps({"campaigns": [campaign]}, indent=1)
 
 
 def space_file(site_id: str, calendar: Calendar, chosen: Mapping[str, int]) -> str | None:
@@ -119,13 +188,20 @@ def space_file(site_id: str, calendar: Calendar, chosen: Mapping[str, int]) -> s
     return json.dumps(drawn, indent=1)
 
 
-def _opening(way: int, closed: str) -> dict[str, object]:
+def _opening(way: int, later: str) -> dict[str, object]:
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     if way == 0:
         return {}
+    if way == 4:
+        early, late = ([hours] for hours in ("08:00-20:00", "10:30-23:00"))
+        versions = [
+            {**dict.fromkeys(days, early), "to": later},
+            {**dict.fromkeys(days, late), "from": later},
+        ]
+        return {"opening_hours": versions}
     spans = [["09:00-21:00"], ["09:00-21:00"], ["08:30-12:15", "22:00-02:00"]][way - 1]
     opened: dict[str, object] = {"opening_hours": dict.fromkeys(days, spans)}
-    return {**opened, "closed": [closed]} if way == 2 else opened
+    return {**opened, "closed": [later]} if way == 2 else opened
 
 
 def _unit(unit_id: str, chosen: Mapping[str, int], later: dict, before: dict) -> dict:
@@ -135,7 +211,13 @@ def _unit(unit_id: str, chosen: Mapping[str, int], later: dict, before: dict) ->
         [],
     ]
     who = {"tenant": f"T{unit_id}", "operator": f"OP{unit_id}", "category": "fashion"}
-    tenancies = [[who], [{**who, **before}, {**who, "tenant": "T9", **later}], []]
+    other = {**who, "tenant": "T9"}
+    tenancies = [
+        [who],
+        [{**who, **before}, {**other, **later}],
+        [],
+        [{**who, **before}, {**who, "share": 0.25, **later}, {**other, "share": 0.75, **later}],
+    ]
     return {
         "id": unit_id,
         "areas": areas[chosen["area"]],
@@ -149,7 +231,11 @@ def _zone(zone_id: str, unit: str, role: str, x: tuple[float, float], y: float, 
 
 
 def _door(line_id: str, unit: str, y: float, role: str = "entrance", **more) -> dict:
-    ends = {"a": [-1, y], "b": [-1, y + 2], "inside": "right"}
+    return _line(line_id, unit, role, -1, y, **more)
+
+
+def _line(line_id: str, unit: str, role: str, x: float, y: float, **more) -> dict:
+    ends = {"a": [x, y], "b": [x, y + 2], "inside": "right"}
     return {"id": line_id, "unit": unit, "role": role, **ends, **more}
 
 
@@ -164,24 +250,33 @@ def _mall(chosen: Mapping[str, int], later: dict, before: dict) -> dict:
     ]
     halls = [
         [_zone("hall", "_common", "passage", (0, 6), 10)],
-        [_zone("hall", second, "selling", (0, 6), 10)],
+        [_zone("hall", second, "selling", (0, 6), 10, categories=["hats", "shoes"])],
         [_zone("hall", "_common", "passage", (0, 6), 10, **later)],
         [_zone("hall", "_common", "passage", (1, 4), 10)],
     ]
+    shelf = partial(_zone, "shelf", "1", "selling", (0, 6), 0)
+    shelves = [
+        [shelf(categories=["shoes"])],
+        [shelf(categories=["hats", "shoes"])],
+        [shelf()],
+        [shelf(categories=["hats"], **before), shelf(categories=["shoes"], **later)],
+    ]
+    street = partial(_line, "street", "1", "outside", -3, 0)
+    streets = [[street()], [], [street(**later)]]
     joins = {"leads_to": ["till"]} if chosen["line"] == 0 else {}
     zones = [
         *halls[chosen["hall"]],
+        *shelves[chosen["goods"]],
         _zone("line", "1", ("queue", "passage")[chosen["line"]], (0, 2), 0, **joins),
         _zone("till", "1", "service", (2, 4), 0),
         _zone("behind", "1", "staff", (3, 6), 0),
     ]
+    outside = ["street"] if streets[chosen["street"]] else []
+    seen = ["line", "till", "behind", "shelf", "door", *outside]
     sees = [
-        [{"id": "cam-1", "sees": ["line", "till", "behind", "door"]}],
+        [{"id": "cam-1", "sees": seen}],
         [{"id": "cam-1", "sees": ["line", "till"]}],
-        [
-            {"id": "cam-1", "sees": ["line", "till", "behind", "door"], **before},
-            {"id": "cam-1", "sees": ["door"], **later},
-        ],
+        [{"id": "cam-1", "sees": seen, **before}, {"id": "cam-1", "sees": ["door"], **later}],
     ]
     first = {"connector": "pos", "ext_ref_code": "0001", "unit": "1"}
     other = {"connector": "pos", "ext_ref_code": "0002", "unit": second}
@@ -191,14 +286,16 @@ def _mall(chosen: Mapping[str, int], later: dict, before: dict) -> dict:
         [],
         [first, {**other, "unit": "1"}],
     ]
+    of_file = {"connector": "till", "ext_ref_code": FILE_CODE, "unit": "1"}
+    file_links = [[of_file], [], [{**of_file, **later}], [{**of_file, "unit": second}]]
     units = [_unit("1", chosen, later, before)]
     units += [_unit("2", chosen, later, before)] if has_second else []
     return {
         "units": units,
         "zones": zones,
-        "lines": [*doors[chosen["door"]], _door("door2", second, 10)],
+        "lines": [*doors[chosen["door"]], *streets[chosen["street"]], _door("door2", second, 10)],
         "cameras": [*sees[chosen["sees"]], {"id": "cam-2", "sees": ["hall", "door2"]}],
-        "links": links[chosen["links"]],
+        "links": [*links[chosen["links"]], *file_links[chosen["file_link"]]],
     }
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from .small_site import rows_of
 from .stream_home import CALENDARS
-from .stream_inputs import ANSWERS, CAMERAS, CHOICES, CODES, PEOPLE, SITES, SOLD
+from .stream_inputs import ANSWERS, CAMERAS, CHOICES, CODES, DROPPED, PEOPLE, SITES, SOLD
 
 pytestmark = pytest.mark.slow
 
@@ -50,10 +50,14 @@ DRAWINGS = st.tuples(
     st.sampled_from(list(CHOICES)),
     st.integers(0, 3),
 )
+DROPS = st.tuples(
+    st.just("drop"), st.integers(0, 1), st.sampled_from(DROPPED), st.integers(0, 9)
+)
+CAMPAIGNS = st.tuples(st.just("promote"), st.integers(0, 3))
 SETTINGS = st.tuples(
     st.just("configure"), st.sampled_from(["missing", "zero"]), st.sampled_from([72, 24, 240])
 )
-EVENTS = st.one_of(SALES, QUESTIONS, FILMS, DRAWINGS, DRAWINGS, SETTINGS)
+EVENTS = st.one_of(SALES, QUESTIONS, DROPS, FILMS, DRAWINGS, DRAWINGS, CAMPAIGNS, SETTINGS)
 STOPS = st.sampled_from(["published", "published", "first models", "built", "steps"])
 # what arrives before each run, how far the run gets, and how many hours pass after it
 LAST = st.lists(EVENTS, min_size=3, max_size=7)
@@ -72,7 +76,17 @@ def test_the_home_that_streams_begin_with_has_something_to_change_in_every_mart(
             (select sum(served_count) from marts.fct_queue_hourly) as served,
             (select count(staff_coverage_rate) from marts.fct_zone_hourly) as staffed,
             (select count(conversion_rate) from marts.fct_conversion_daily) as converted,
-            (select count(*) from marts.fct_tenant_benchmark_monthly) as compared
+            (select count(*) from marts.fct_tenant_benchmark_monthly) as compared,
+            (select count(distinct category) - 1 from marts.fct_category_sales_hourly) as named,
+            (select count(net_sales) from marts.fct_zone_sales_hourly
+            where zone_id = 'shelf') as shown,
+            (select count(occupancy) from marts.fct_occupancy_hourly) as inside,
+            (select count(*) from marts.fct_campaign_effect) as judged,
+            (select count(*) from marts.fct_sales_density_monthly) as dense,
+            (select sum(engaged_count) from marts.fct_funnel_daily) as engaged,
+            (select sum(outside_count) from marts.fct_funnel_daily) as passing,
+            (select sum(in_marts_row_count) from marts.fct_ticket_reconciliation_daily
+            where connector_id = 'till') as from_files
         """,
     )
     assert all(found.values()), found
