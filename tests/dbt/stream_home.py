@@ -75,13 +75,14 @@ class StreamHome:
     absent_means: str = "missing"
     final_after_h: int = 72
     file_count: int = 0
+    has_models: bool = False
 
     def copied_to(self, root: Path) -> "StreamHome":
         """The same home elsewhere, from which things may go on differently."""
         shutil.copytree(self.root, root, symlinks=True)
         copy = StreamHome(root, self.calendar, self.api, self.dbt, self.now)
         copy.till, copy.campaigns = dict(self.till), self.campaigns
-        copy.file_count = self.file_count
+        copy.file_count, copy.has_models = self.file_count, self.has_models
         copy.chosen = {site: dict(ways) for site, ways in self.chosen.items()}
         return copy
 
@@ -143,7 +144,7 @@ class StreamHome:
             clock=lambda: self.now,
         )
 
-    def run(self, stops_after: str = "published", *, is_full: bool = False) -> None:
+    def run(self, stops_after: str = "published") -> None:
         """Bring everything up to date; killed, if a test wants, before readers see it."""
         workspace = self.workspace()
         load_spaces(workspace)
@@ -154,9 +155,12 @@ class StreamHome:
         build_calendars(workspace)
         if stops_after == "steps":
             return
-        plan = plan_build(workspace, full_refresh=is_full)
+        plan = plan_build(workspace, full_refresh=False)
         if plan is not None:
-            self._dbt(workspace, "--exclude", f"{AFTER_PYTHON}+", is_full=is_full)
+            # a view stays as it was made, and most models are views
+            views = ["config.materialized:view"] if self.has_models else []
+            self._dbt(workspace, "--exclude", f"{AFTER_PYTHON}+", *views, is_full=False)
+            self.has_models = True
             mark_first_built(workspace, plan)
         if stops_after == "first models":
             return

@@ -45,6 +45,7 @@ CHOICES: Mapping[str, int] = {
     "goods": 4,
     "street": 3,
     "file_link": 4,
+    "behind": 2,
 }
 
 _STOPS: Mapping[str, tuple[tuple[float, float], ...]] = {
@@ -269,10 +270,12 @@ def _mall(chosen: Mapping[str, int], later: dict, before: dict) -> dict:
         *shelves[chosen["goods"]],
         _zone("line", "1", ("queue", "passage")[chosen["line"]], (0, 2), 0, **joins),
         _zone("till", "1", "service", (2, 4), 0),
-        _zone("behind", "1", "staff", (3, 6), 0),
+        _zone("behind", "1", "staff", ((3, 6), (4, 6))[chosen["behind"]], 0),
+        # whom cam-1 sees in another unit has come through the door of this one
+        _zone("rack", second, "display", (3, 4), 0),
     ]
     outside = ["street"] if streets[chosen["street"]] else []
-    seen = ["line", "till", "behind", "shelf", "door", *outside]
+    seen = ["line", "till", "behind", "shelf", "rack", "door", *outside]
     sees = [
         [{"id": "cam-1", "sees": seen}],
         [{"id": "cam-1", "sees": ["line", "till"]}],

@@ -50,9 +50,7 @@ DRAWINGS = st.tuples(
     st.sampled_from(list(CHOICES)),
     st.integers(0, 3),
 )
-DROPS = st.tuples(
-    st.just("drop"), st.integers(0, 1), st.sampled_from(DROPPED), st.integers(0, 9)
-)
+DROPS = st.tuples(st.just("drop"), st.integers(0, 1), st.sampled_from(DROPPED), st.integers(0, 9))
 CAMPAIGNS = st.tuples(st.just("promote"), st.integers(0, 3))
 SETTINGS = st.tuples(
     st.just("configure"), st.sampled_from(["missing", "zero"]), st.sampled_from([72, 24, 240])
