@@ -1,5 +1,6 @@
 """Input that cannot be used is kept aside with a code and a reason, and stops nothing else."""
 
+import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from ksi_pipeline.defs.steps.parse import parse_answers, reconcile
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.video import ingest_chunks
 from ksi_pipeline.sandbox.pos_api import Fault, PosApi
+from ksi_pipeline.store.lake_views import pending_seq
 from ksi_pipeline.store.tables import QUARANTINE
 
 from .homes import NOW, SPACE, TOKEN, make_workspace
@@ -342,6 +344,26 @@ def test_a_bad_row_is_quarantined_the_good_hour_is_loaded_and_totals_reconcile(s
     assert (parsed.rows_quarantined, parsed.rows_unmatched) == (1, 1)
     assert ("refused", "E_NUM_TICKETS_TYPE", 3600.0) in spans(workspace, "feed")
     assert reconcile(workspace).is_balanced
+
+
+def test_new_rows_of_a_code_that_nobody_linked_alone_make_a_build_due(shop):
+    home = shop()
+    stray = {**ROWS[0], "ext_ref_code": "B-017"}
+    with PosApi([], token=TOKEN) as api:
+        (home / "connectors.yaml").write_text(CONNECTORS.format(url=api.url, good=api.url))
+        workspace = make_workspace(home)
+        due = []
+        # the second answer says nothing new, so only the third is due again
+        for number, rows in enumerate((ROWS, ROWS, [*ROWS, stray])):
+            at = NOW + timedelta(days=10 * (number + 1))
+            workspace.clock = lambda at=at: at
+            # the sandbox leaves out what it was not asked for; a till may not
+            api.script(Fault(body=json.dumps(rows).encode(), times=2))
+            pull_answers(workspace, MORNING)
+            api.faults.clear()
+            parse_answers(workspace)
+            due.append(pending_seq(workspace.store))
+    assert due[0] == due[1] < due[2]
 
 
 def test_a_failed_second_question_leaves_the_reason_that_the_first_answer_gave(shop):

@@ -23,6 +23,7 @@ from ksi_pipeline.defs.steps.coverage import note_coverage, units_by_code
 from ksi_pipeline.defs.steps.feed_history import FeedHistory
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.space.load import Space
+from ksi_pipeline.space.model import COMMON
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.raw import read_raw
 from ksi_pipeline.store.store import Change, QuarantineRow
@@ -198,8 +199,10 @@ class AnswerBatch:
         codes = encoded.indices.to_numpy()
         hours = added["hour_start_utc"].cast(pa.int64()).to_numpy()
         for number, code in enumerate(encoded.dictionary.to_pylist()):
-            units = self._units.get(code, ())
-            starts = np.unique(hours[codes == number]).tolist() if units else []
+            # a code that nobody linked has no unit, but fct_ticket_reconciliation_daily shows it,
+            # which is built whenever anything is
+            units = self._units.get(code, {COMMON})
+            starts = np.unique(hours[codes == number]).tolist()
             for unit in units:
                 touched = zip(repeat(self._space.site_id), repeat(unit), starts)
                 self._change.affected.update(touched)
