@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def test_models_after_one_that_outgrew_the_memory_limit_are_built(tmp_path, dbt_project):
     """The profile is the product's; the models are two of which the first has to write to disk."""
     (tmp_path / "models").mkdir()
-    (tmp_path / "dbt_project.yml").write_text("name: spill\nversion: '1'\nprofile: ksi\n")
+    (tmp_path / "dbt_project.yml").write_text("name: spill\nversion: '1.0.0'\nprofile: ksi\n")
     (tmp_path / "models" / "large.sql").write_text(
         "{{ config(materialized='table') }}\n"
         "select range as a, hash(range) as b from range(4000000) order by b\n"
