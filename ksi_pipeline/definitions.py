@@ -63,6 +63,7 @@ def make_workspace(settings: Settings, progress: Progress = no_progress) -> Work
         final_after=settings.final_after_h * HOUR,
         memory_limit=settings.duckdb_memory_limit,
         dbt_threads=settings.dbt_threads,
+        data_tests=settings.data_tests,
         progress=progress,
     )
 

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         default="4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit in a build."
     )
     dbt_threads: int = Field(default=2, ge=1, description="Models that dbt builds at once.")
+    data_tests: bool = Field(
+        default=True, description="Let every build test the data of the marts, which it then reads."
+    )
     dbt_project_dir: Path = Field(
         default=REPOSITORY / "dbt_project", description="Folder of the dbt project."
     )

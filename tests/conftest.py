@@ -23,6 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_build_without_data_tests() -> Iterator[None]:
+    """They take half of a small build; the mall of tests/pipeline has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KSI_DATA_TESTS", "false")
+        yield
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real inputs; where KSI_TEST_DATA is set, a missing folder fails the test."""

@@ -49,6 +49,7 @@ class Workspace:
         secrets: gives the value of a secret by its name, or None; the only way to a token.
         benchmarks: what may be shown of tenants to other tenants.
         final_after: how long after its end an hour of tickets can still change.
+        data_tests: whether a build also runs the data tests of the models, which read whole marts.
         progress: told what is being done and which share of it, between 0 and 1.
     """
 
@@ -61,6 +62,7 @@ class Workspace:
     final_after: timedelta = timedelta(hours=72)
     memory_limit: str = "4GB"
     dbt_threads: int = 2
+    data_tests: bool = True
     progress: Progress = no_progress
 
     @property

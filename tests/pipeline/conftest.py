@@ -40,7 +40,7 @@ def mall(simulated: MallTruth, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(simulated.home, home, dirs_exist_ok=True)
     with PosApi(simulated.feed_path, token=TOKEN) as api:
         write_connectors(home, api.url)
-        workspace = make_workspace(home)
+        workspace = make_workspace(home, data_tests=True)
         (home / "dagster").mkdir()
         with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
             report = run(workspace, instance=instance)

@@ -20,13 +20,17 @@ DAY = date(2026, 3, 27)
 
 
 def make_workspace(home: Path, **changes: object) -> Workspace:
-    """A workspace with a fixed clock, so that what it writes can be compared."""
+    """A workspace with a fixed clock, so that what it writes can be compared.
+
+    Data tests take half of a small build; the mall of conftest.py has them.
+    """
     workspace = Workspace(
         store=Store(DataHome(home.resolve())),
         dbt_project_dir=REPO / "dbt_project",
         secrets={"KSI_POS_MAIN_TOKEN": TOKEN}.get,
         clock=lambda: NOW,
         video=VideoSettings(sample_hz=5.0),
+        data_tests=False,
     )
     for name, value in changes.items():
         setattr(workspace, name, value)

@@ -108,6 +108,15 @@ def test_a_rule_edited_in_the_dbt_project_is_noticed_and_the_file_wins(built, tm
     assert metric_rules(built)["bounce_dwell_s"] == 45
 
 
+def test_builds_leave_data_tests_out_where_the_setting_says_so(built):
+    told = {}
+    for built.data_tests in (True, False):
+        told[built.data_tests] = dbt_arguments(built, full_refresh=False, rules={})
+    assert "test" not in told[True]
+    left_out = told[False][told[False].index("test") - 1 :][:2]
+    assert left_out == ["--exclude-resource-type", "test"]
+
+
 def test_a_wrong_file_stops_the_build(built):
     set_rules(built, "engaged_dwel_s: 30\n")
     with pytest.raises(ConfigError, match="engaged_dwel_s"):

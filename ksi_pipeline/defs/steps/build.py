@@ -128,6 +128,7 @@ def dbt_arguments(workspace: Workspace, *, full_refresh: bool, rules: Rules) -> 
         "build",
         *(["--full-refresh"] if full_refresh else []),
         *("--exclude-resource-type", "unit_test"),
+        *(() if workspace.data_tests else ("--exclude-resource-type", "test")),
         *("--vars", json.dumps(told)),
     ]
 
