@@ -1,7 +1,8 @@
 -- Grain: one row per connector, ext_ref_code and hour of tickets, and unit that has this hour.
 -- What became of the tickets: in_marts, unmatched (the code was linked to no unit), withheld (the
 -- feed did not cover the whole hour, or sent categories only), outside_calendar (the site has no
--- such hour), or different: fct_sales_hourly says something else than its codes.
+-- such hour), or different: fct_sales_hourly says something else than its codes. Amounts have a
+-- fate of their own: those of categories are shown, and their tickets are not.
 
 with
 
@@ -121,11 +122,12 @@ unit_hours as (
 
 ),
 
-final as (
+fated as (
 
     select
         linked.*,
         sales.is_provisional,
+        sales.net_sales as unit_net_sales,
         case when sales.ticket_count is null then sales.reason end as withheld_reason,
         case
             when unit_hours.connector_count > 1
@@ -135,11 +137,12 @@ final as (
             when linked.is_in_calendar is null then 'unmatched'
             when linked.is_in_calendar = 0 then 'outside_calendar'
             when sales.site_id is null then 'different'
-            when sales.ticket_count is null then 'withheld'
             when
-                sales.ticket_count = unit_hours.ticket_count
-                and (sales.net_sales is null or sales.net_sales = unit_hours.net_sales)
-                then 'in_marts'
+                sales.net_sales is not null
+                and (unit_hours.net_sales is null or sales.net_sales <> unit_hours.net_sales)
+                then 'different'
+            when sales.ticket_count is null then 'withheld'
+            when sales.ticket_count = unit_hours.ticket_count then 'in_marts'
             else 'different'
         end as fate
 
@@ -160,6 +163,20 @@ final as (
             and linked.unit_id = feed_hours.unit_id
             and linked.hour_start_utc = feed_hours.hour_start_utc
             and linked.connector_id = feed_hours.connector_id
+
+),
+
+final as (
+
+    select
+        *,
+        case
+            when fate not in ('in_marts', 'withheld') then fate
+            when unit_net_sales is not null then 'in_marts'
+            else 'withheld'
+        end as amount_fate
+
+    from fated
 
 )
 

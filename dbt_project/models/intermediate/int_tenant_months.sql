@@ -82,7 +82,7 @@ joined as (
         -- a day on which no ticket was written has no amount, and lacks none
         case
             when sales.net_sales is not null or sales.amount_reason = 'no_tickets'
-                then sales.completeness
+                then sales.amount_completeness
         end as sales_completeness,
         case
             when sales.amount_reason <> 'no_tickets' then sales.amount_reason

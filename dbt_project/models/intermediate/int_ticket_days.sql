@@ -61,7 +61,7 @@ fate_days as (
                 as {{ fate }}_row_count,
             coalesce(sum(case when fate = '{{ fate }}' then ticket_count end), 0)
                 as {{ fate }}_ticket_count,
-            coalesce(sum(case when fate = '{{ fate }}' then net_sales end), 0)
+            coalesce(sum(case when amount_fate = '{{ fate }}' then net_sales end), 0)
                 as {{ fate }}_net_sales,
         {% endfor %}
         coalesce(sum(case when fate = 'in_marts' and not is_open then ticket_count end), 0)

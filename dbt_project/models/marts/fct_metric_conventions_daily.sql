@@ -225,6 +225,7 @@ final as (
         case
             when average_ticket_value is not null then null
             when amount_reason is not null then amount_reason
+            when ticket_count is null then 'tickets_by_category_only'
             when transaction_count is null then 'returns_not_told'
             when sales_amount is null then 'gross_not_told'
             when transaction_count = 0 then 'no_tickets'

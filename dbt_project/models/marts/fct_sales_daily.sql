@@ -41,13 +41,27 @@ summed as (
             count({{ name }}) as {{ name }}_told,
         {% endfor %}
         sum(case when net_sales is not null or ticket_count > 0 then 1 else 0 end) as told_count,
-        max(case when net_sales is not null and ticket_count is null then 1 else 0 end)
-            as has_untold_tickets,
+        -- an hour that nobody covered has neither, and is told by completeness
+        max(
+            case
+                when
+                    ticket_count is null
+                    and (net_sales is not null or amount_reason in {{ lacking }})
+                    then 1
+                else 0
+            end
+        ) as has_untold_tickets,
         {{ tally_money() }},
         -- an hour without tickets lacks no amount, and an hour not covered is told by completeness
         min(case when amount_reason in {{ lacking }} then amount_reason end) as lacking_reason,
         sum(case when is_open and ticket_count is not null then {{ microseconds('open_s') }} end)
             as known_us,
+        sum(
+            case
+                when is_open and (net_sales is not null or amount_reason = 'no_tickets')
+                    then {{ microseconds('open_s') }}
+            end
+        ) as amount_us,
         sum({{ microseconds('open_s') }}) as open_us,
         count(ticket_count) as known_hours,
         min(case when is_open and basis <> 'measured' then reason end) as missing_reason,
@@ -64,6 +78,10 @@ reasoned as (
     select
         *,
         {{ share('coalesce(known_us, 0)', 'open_us') }} as completeness,
+        {{ share('coalesce(amount_us, 0)', 'open_us') }} as amount_completeness,
+        -- 0 of the hours that told is not 0 of the day
+        case when known_hours > 0 and (has_untold_tickets = 0 or ticket_count > 0) then 1 else 0 end
+            as is_ticket_count_known,
         case
             when lacking_reason is not null then lacking_reason
             when amount_count = 0 and known_hours = 0 then coalesce(missing_reason, 'closed')
@@ -102,7 +120,8 @@ final as (
         site_id,
         unit_id,
         business_date,
-        {{ as_bigint('ticket_count') }} as ticket_count,
+        {{ as_bigint('case when is_ticket_count_known = 1 then ticket_count end') }}
+            as ticket_count,
         {{ as_bigint('known_return_count') }} as return_count,
         {% for name in amounts %}
             {{ as_money('known_' ~ name) }} as {{ name }},
@@ -113,8 +132,9 @@ final as (
         {{ ratio('known_net_sales', 'divided_ticket_count') }} as average_ticket_value,
         {{ ratio('known_units', 'divided_ticket_count') }} as units_per_ticket,
         completeness,
+        amount_completeness,
         case
-            when known_hours = 0 then 'missing'
+            when is_ticket_count_known = 0 then 'missing'
             when completeness >= {{ var('completeness_complete') }} then 'measured'
             else 'partial'
         end as basis,
@@ -122,6 +142,7 @@ final as (
             when open_us = 0 then 'closed'
             when known_hours = 0 or completeness < {{ var('completeness_complete') }}
                 then missing_reason
+            when is_ticket_count_known = 0 then 'tickets_by_category_only'
         end as reason,
         no_amount_reason as amount_reason,
         is_provisional = 1 as is_provisional,
