@@ -32,6 +32,8 @@ final as (
         mat_net_sales,
         mat_gla_m2,
         {{ ratio('mat_net_sales', 'mat_gla_m2') }} as mat_net_sales_per_gla_m2,
+        mat_completeness,
+        mat_basis,
         mat_reason,
         completeness,
         basis,
