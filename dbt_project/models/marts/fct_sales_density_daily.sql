@@ -103,7 +103,8 @@ final as (
         {{ ratio('rated_sales', 'gla_m2') }} as net_sales_per_gla_m2,
         {{ ratio('rated_sales', 'selling_m2') }} as net_sales_per_selling_m2,
         {{ ratio('rated_sales', ratio('gla_m2_s', '3600')) }} as net_sales_per_gla_m2_trading_hour,
-        no_rate_reason is null or no_rate_reason = 'no_tickets' as is_in_tenant_rate,
+        no_rate_reason is null
+        or no_rate_reason in ('no_tickets', 'closed') as is_in_tenant_rate,
         completeness,
         case
             when no_rate_reason is not null then 'missing'
