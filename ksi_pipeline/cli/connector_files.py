@@ -218,7 +218,8 @@ def _settings(given: list[str] | None) -> Entry:
             raise _no_setting("one of them is no NAME=VALUE, or names id or kind")
         try:
             value = yaml.safe_load(written)
-        except yaml.YAMLError as error:
+        # PyYAML reads 2026-02-30 as a date without asking whether there is one
+        except (yaml.YAMLError, ArithmeticError, LookupError, ValueError) as error:
             raise _no_setting(f"the value of {name} cannot be read") from error
         if not isinstance(value, str | int | float | bool | date):
             raise _no_setting(f"the value of {name} is no text, number, day, true or false")

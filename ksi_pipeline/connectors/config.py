@@ -110,9 +110,23 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Gives the line of a value that is none, like 30 February, and never its text: a token may be.
+
+    PyYAML takes such a value apart unchecked, which ends in an error without a line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, ValueError):
+            said = "a value is no date or number that there is"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
+
+
 def _read_yaml(text: str, path: Path) -> object:
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

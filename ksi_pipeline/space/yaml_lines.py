@@ -16,7 +16,8 @@ _DEEPEST = 100
 # No text is deep without one of these: many dashes in a row, a far indent, or brackets (_is_deep).
 _STEEP = re.compile(r"(?:[-?:] +){50}|^ {50}", re.MULTILINE)
 _BRACKETS = re.compile(r"[\[\]{}]")
-_SCALARS = yaml.constructor.SafeConstructor()
+_SHOWN = 40
+_KINDS = {"!!timestamp": "a date", "!!int": "a whole number", "!!float": "a number"}
 
 
 def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
@@ -30,7 +31,8 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Path, int]]:
         The value, and for each path into it (keys and indexes) its line, from 1.
 
     Raises:
-        ConfigError: the text is no YAML, or a key is given twice in one mapping.
+        ConfigError: the text is no YAML, a value is none (30 February, or a tag that stands for
+            code), or a key is given twice in one mapping.
     """
     try:
         # The C parser ends the whole process where Python's raises RecursionError.
@@ -105,5 +107,20 @@ def _value(
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, i), lines, name, around) for i, item in enumerate(node.value)]
-    value = _SCALARS.construct_object(node)
+    value = _scalar(node, f"{name} line {lines[path]}")
     return value if isinstance(value, str | int | float | bool | date | None) else str(value)
+
+
+def _scalar(node: yaml.Node, where: str) -> Any:
+    try:
+        return yaml.constructor.SafeConstructor().construct_object(node, deep=True)
+    # PyYAML takes the text apart unchecked, so that what is wrong with it may be any of these
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, ValueError) as error:
+        text = str(node.value)
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        raise ConfigError(
+            f"{where}: {shown!r} cannot be read as {_KINDS.get(tag, tag)}. Correct it, or "
+            "write it in quotes and without a tag where it is text.",
+            code="E_SPACE_YAML",
+        ) from error

@@ -97,6 +97,7 @@ def test_new_keeps_what_is_there(home):
         pytest.param(["pos", *NEW, "--set", "id=x"], "E_CONNECTOR_SETTING", id="set id"),
         pytest.param(["pos", *NEW, "--set", "owner"], "E_CONNECTOR_SETTING", id="no value"),
         pytest.param(["pos", *NEW, "--set", "owner=[a"], "E_CONNECTOR_SETTING", id="no yaml"),
+        pytest.param(["pos", *NEW, "--set", "team=2026-02-30"], "E_CONNECTOR_SETTING", id="no day"),
         pytest.param(["pos", *NEW, "--token-env", "s3cret.42"], "E_CONNECTORS_FILE", id="a token"),
     ],
 )

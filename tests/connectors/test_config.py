@@ -131,6 +131,17 @@ def test_a_file_of_another_shape_is_refused(tmp_path, text):
     assert refusal(path).code == "E_CONNECTORS_FILE"
 
 
+@pytest.mark.parametrize("value", ["2026-02-30", "!!int s3cret", "!!bool s3cret", "!!python/x s3c"])
+def test_a_value_that_yaml_cannot_read_is_refused_with_its_line_alone(tmp_path, value):
+    path = tmp_path / "connectors.yaml"
+    path.write_text(f"connectors:\n  - id: {value}\n")
+    error = refusal(path)
+    assert error.code == "E_CONNECTORS_FILE"
+    assert "connectors.yaml line 2: this is no YAML" in str(error)
+    assert value.split()[-1] not in str(error)
+    assert error.__cause__ is None
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "connectors.yaml"
     path.write_bytes(b"\xff\xfe\x00")

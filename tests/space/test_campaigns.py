@@ -77,6 +77,7 @@ def test_control_units_are_named_or_those_of_the_category(load):
         ("metrics:", "metric:", 7, "'metric' is not a key here"),
         ("north-mall/0001,", "0001x,", 3, "write it as site/unit"),
         ("from: 2026-02-16", "from: soon", 6, "it is no date; write it like 2026-03-27"),
+        ("to: 2026-03-01", "to: 2026-02-30", 6, "'2026-02-30' cannot be read as a date"),
         ("metrics:", "margin_rate: 40\n    metrics:", 7, "'margin_rate' is 40"),
         ("metrics:", "cost: 0\n    metrics:", 7, "'cost' is 0"),
         ("metrics:", "cost: 7\n    metrics:", 7, "a cost needs its currency"),
@@ -89,7 +90,8 @@ def test_what_is_no_campaign_is_refused_with_its_line(load, old, new, line, said
     assert code == "E_CAMPAIGNS_FILE"
     assert said in message
     if "no YAML" not in said:
-        assert f"campaigns.yaml line {line}: campaign 'window'" in message
+        named = "" if "cannot be read" in said else " campaign 'window'"
+        assert f"campaigns.yaml line {line}:{named}" in message
 
 
 @pytest.mark.parametrize(

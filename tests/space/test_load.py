@@ -98,6 +98,19 @@ def refusal(load, old: str, new: str) -> str:
         pytest.param("units:\n", f"lines: {'[' * 200_000}\nunits:\n", "no YAML", id="deeper"),
         pytest.param("units:\n", "lines: &a [*a]\nunits:\n", "which never ends", id="endless"),
         pytest.param("from: 2025-01-01", "from: 0001-01-01", "lies before 1900", id="year-1"),
+        pytest.param(
+            "name: Mall",
+            "name: 2026-02-30",
+            "line 2: '2026-02-30' cannot be read as a date",
+            id="no-day",
+        ),
+        pytest.param("name: Mall", "name: 2026-13-01", "'2026-13-01' cannot be", id="no-month"),
+        pytest.param("name: Mall", f"name: {'9' * 5000}", "9...' cannot be read as a", id="digits"),
+        pytest.param("name: Mall", "name: !!int abc", "'abc' cannot be read as", id="no-integer"),
+        pytest.param("name: Mall", "name: !!bool abc", "'abc' cannot be read as", id="no-bool"),
+        pytest.param("name: Mall", "name: !!timestamp abc", "as a date", id="no-timestamp"),
+        pytest.param("name: Mall", "name: !!binary abc", "read as !!binary", id="no-binary"),
+        pytest.param("name: Mall", "name: !!python/name:os.x", "read as !!python", id="code"),
     ],
 )
 def test_a_wrong_file_is_refused_with_line_entry_and_remedy(load, old, new, says):

@@ -46,6 +46,7 @@ def test_what_is_shipped_is_what_the_dbt_project_says():
     [
         pytest.param("engaged_dwel_s: 30", "line 1: 'engaged_dwel_s' is not a name", id="unknown"),
         pytest.param("final_after_s: 60", "'final_after_s' is not a name", id="given by the run"),
+        pytest.param("engaged_dwell_s: 2026-02-30", "line 1: '2026-02-30' cannot be", id="no day"),
         pytest.param("engaged_dwell_s: -1", "'engaged_dwell_s' is -1", id="negative"),
         pytest.param("engaged_dwell_s: '30'", "should be a number", id="text for a number"),
         pytest.param("engaged_dwell_s: true", "should be a number", id="true for a number"),
