@@ -15,7 +15,7 @@ from statistics import fmean
 
 from ksi_pipeline.core.effects import two_sided_p
 
-# complete days that a unit needs on each side
+# complete days that a unit needs on each side; fewer where it is closed on some weekdays
 MIN_DAYS = 7
 _MIN_FREEDOM = 3
 _ROUNDING = 1e-9
@@ -102,7 +102,7 @@ def unit_change(history: History, before: Days, during: Days, *, is_ratio: bool)
     sides = [_by_weekday(history, window, is_ratio=is_ratio) for window in (before, during)]
     weekdays = sides[0].keys() & sides[1].keys()
     counts = [sum(len(side[day]) for day in weekdays) for side in sides]
-    known = min(counts) >= MIN_DAYS
+    known = min(counts) >= min(MIN_DAYS, _open_weekdays(history, [*before, *during]))
     figures = [_figure(side, weekdays) if known else None for side in sides]
     open_days = [
         [day for day in window if day not in history or history[day].is_open]
@@ -117,6 +117,17 @@ def unit_change(history: History, before: Days, during: Days, *, is_ratio: bool)
         open_day_count=len(open_days[1]),
         excluded_day_count=sum(map(len, open_days)) - complete,
     )
+
+
+def _open_weekdays(history: History, days: Sequence[date]) -> int:
+    """Count the weekdays but those on which the unit was always closed.
+
+    A weekday that is not among the days counts, so that a short window is not taken for a site
+    that opens on few weekdays.
+    """
+    closed = {day.weekday() for day in days if day in history and not history[day].is_open}
+    opened = {day.weekday() for day in days if day not in history or history[day].is_open}
+    return 7 - len(closed - opened)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,25 @@ def test_too_few_days_on_weekdays_of_both_sides_are_told():
     assert verdict(records(), short) == ("cannot_tell", "too_few_days")
 
 
+def test_two_weeks_before_and_one_during_are_enough_for_units_that_close_on_sundays():
+    week = replace(CAMPAIGN, during=Days(day(14), day(20)))
+    units = records()
+    for key, record in units.items():
+        sundays = {d: UnitDay(None, is_open=False) for d in record.history if d.weekday() == 6}
+        units[key] = replace(record, history={**record.history, **sundays})
+    row = campaign_effect(week, "net_sales", CONTROL, units)
+    assert (row["verdict"], row["treated_day_count"]) == ("shown", 4 * (12 + 6))
+    lost = {d: known for d, known in units["m/t1"].history.items() if d != day(16)}
+    units["m/t1"] = replace(units["m/t1"], history=lost)
+    row = campaign_effect(week, "net_sales", CONTROL, units)
+    assert (row["treated_unit_count"], row["excluded_unit_count"]) == (3, 1)
+
+
+def test_windows_of_a_weekend_are_too_few_days_although_both_have_the_same_weekdays():
+    days = Days(day(5), day(6)), Days(day(12), day(13))
+    assert unit_change(history(), *days, is_ratio=False).change is None
+
+
 def test_one_control_unit_is_too_few():
     assert verdict(records(), replace(CAMPAIGN, control=CONTROL[:1]))[1] == "too_few_units"
 
