@@ -50,21 +50,29 @@ def _effects(
             campaign,
             metric,
             control,
-            _records(connection, METRICS[metric], campaign, [*campaign.treated, *control]),
+            unit_records(connection, METRICS[metric], campaign, [*campaign.treated, *control]),
         )
         for metric in campaign.metrics
     ]
 
 
-def _records(
+def unit_records(
     connection: duckdb.DuckDBPyConnection,
     metric: Metric,
     campaign: Campaign,
     units: Sequence[str],
 ) -> dict[str, UnitRecord]:
-    """Read the days of some units, from the first that the campaign looks at to its last."""
-    # a day on which nothing was sold has no amount, and its sales are 0
-    sold = "case when amount_reason = 'no_tickets' and ticket_count = 0 then 0 else net_sales end"
+    """Read the days of some units, from the first that the campaign looks at to its last.
+
+    Returns:
+        A record for each unit that has a row in the metric's mart, by key.
+    """
+    # A day on which nothing was sold has no amount, and its sales are 0; where the unit never has
+    # an amount they are not known, whatever was sold.
+    sold = (
+        "case when amount_reason = 'no_tickets' and ticket_count = 0 "
+        "and count(net_sales) over (partition by unit_key) > 0 then 0 else net_sales end"
+    )
     value = sold if metric.is_money else metric.value
     rows = connection.sql(
         f"select unit_key, business_date, basis = 'measured' as is_complete, "
