@@ -99,7 +99,7 @@ def campaign_effect(
         "pre_trend_p": trend.p if trend else None,
         "placebo_effect": placebo.means.did if placebo.means else None,
         "placebo_p": placebo.p,
-        **_returns(campaign, metric, found, currency),
+        **_returns(campaign, metric, found, currency, verdict),
         "currency": currency,
         "tax_included": tax_included,
         "verdict": verdict,
@@ -243,7 +243,7 @@ def _verdict(
 
 
 def _returns(
-    campaign: Campaign, metric: str, found: _Found, currency: str | None
+    campaign: Campaign, metric: str, found: _Found, currency: str | None, verdict: str
 ) -> dict[str, Any]:
     """Give the return on the cost: null where margin or cost are not given, or do not fit."""
     row: dict[str, Any] = {
@@ -254,11 +254,11 @@ def _returns(
         "roi_did": None,
     }
     fits = metric == "net_sales" and currency is not None and currency == campaign.currency
-    if not fits or found.means is None or (found.completeness or 0) < MIN_COMPLETENESS:
+    if not fits or found.means is None or verdict == "cannot_tell":
         return row
     if campaign.margin_rate is None or campaign.cost is None:
         return row
-    unit_days = sum(unit.open_day_count for unit in found.treated)
+    unit_days = sum(unit.open_day_count for unit in _used(found.treated))
     for name, effect in (("roi_naive", found.means.naive), ("roi_did", found.means.did)):
         row[name] = roi(effect * unit_days, campaign.margin_rate, float(campaign.cost))
     return row

@@ -202,17 +202,34 @@ def test_rounding_is_no_trend(level):
     assert pre_trend(uneven[:2], uneven[2:], BEFORE, is_ratio=False).p == 1.0
 
 
+PAID = replace(CAMPAIGN, margin_rate=0.4, cost=Decimal(1000), currency="EUR")
+
+
 def test_the_return_is_over_the_open_days_of_all_treated_units():
-    paid = replace(CAMPAIGN, margin_rate=0.4, cost=Decimal(1000), currency="EUR")
-    row = campaign_effect(paid, "net_sales", CONTROL, records())
+    row = campaign_effect(PAID, "net_sales", CONTROL, records())
     assert row["roi_naive"] == pytest.approx((105 * 56 * 0.4 - 1000) / 1000)
     assert row["roi_did"] == pytest.approx((100 * 56 * 0.4 - 1000) / 1000)
-    unknown = replace(paid, margin_rate=None)
+    unknown = replace(PAID, margin_rate=None)
     assert campaign_effect(unknown, "net_sales", CONTROL, records())["roi_did"] is None
 
 
+def test_a_treated_unit_without_a_figure_earns_nothing():
+    five = replace(PAID, treated=(*TREATED, "m/t5"))
+    row = campaign_effect(five, "net_sales", CONTROL, records())
+    assert (row["verdict"], row["excluded_unit_count"]) == ("shown", 1)
+    assert row["roi_did"] == pytest.approx((100 * 56 * 0.4 - 1000) / 1000)
+
+
+def test_there_is_no_return_where_the_effect_cannot_be_told():
+    few = replace(PAID, treated=TREATED[:3], control=CONTROL[:3])
+    row = campaign_effect(few, "net_sales", few.control, records())
+    assert (row["verdict"], row["roi_naive"], row["roi_did"]) == ("cannot_tell", None, None)
+    assert row["effect_did"] is not None
+    assert "Return" not in verdict_text(row)
+
+
 def test_a_cost_in_another_currency_gives_no_return_and_the_text_says_why():
-    paid = replace(CAMPAIGN, margin_rate=0.4, cost=Decimal(1000), currency="USD")
+    paid = replace(PAID, currency="USD")
     row = campaign_effect(paid, "net_sales", CONTROL, records())
     assert row["roi_did"] is None
     assert "No return is computed: the cost is in USD, sales are in EUR." in verdict_text(row)
