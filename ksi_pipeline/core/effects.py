@@ -52,9 +52,9 @@ class Means:
     def counterfactual(self) -> float | None:
         """What the treated units would have come to, had they grown as the control units did.
 
-        Null where the control units had nothing before.
+        Null where either had nothing before, or less: nothing grows from there.
         """
-        if self.control_before <= 0:
+        if min(self.treated_before, self.control_before) <= 0:
             return None
         return self.treated_before * self.control_during / self.control_before
 

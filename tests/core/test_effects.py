@@ -73,6 +73,14 @@ def test_growth_from_or_to_nothing_is_not_known(zero):
     assert group_means(*figures).log_did is None
 
 
+@pytest.mark.parametrize("nothing", [0.0, -5.0])
+@pytest.mark.parametrize("group", [0, 2])
+def test_nothing_has_no_growth_to_be_laid_beside(group, nothing):
+    figures = [[5.0], [6.0], [7.0], [8.0]]
+    figures[group] = [nothing]
+    assert group_means(*figures).counterfactual is None
+
+
 def test_an_empty_group_is_refused():
     with pytest.raises(ContractError):
         group_means([1.0], [1.0], [], [])
