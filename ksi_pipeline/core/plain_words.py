@@ -1,5 +1,7 @@
 """What pydantic says about a value, in words for people who do not read Python."""
 
+from collections.abc import Sequence
+
 _WORDS = {
     "bool_type": "it should be true or false",
     "date_from_datetime_parsing": "it is no date; write it like 2026-03-27",
@@ -20,6 +22,18 @@ _WORDS = {
     "string_type": "it should be text; put it in quotes",
     "tuple_type": "it should be a list",
 }
+
+
+def named(path: Sequence[str | int], value: object) -> str:
+    """Name a value by its key; an item of a list by what it is, and by the key of the list.
+
+    >>> named(("during", "from"), "soon"), named(("metrics", 0), "profit")
+    ("'from' is 'soon'", "'profit' in 'metrics'")
+    """
+    keys = [part for part in path if isinstance(part, str)]
+    if keys and isinstance(path[-1], int):
+        return f"{value!r} in {keys[-1]!r}"
+    return f"{path[-1]!r} is {value!r}"
 
 
 def plain(kind: str, said: str) -> str:

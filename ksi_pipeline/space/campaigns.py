@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from ksi_pipeline.core.campaigns import METRICS, Campaign
 from ksi_pipeline.core.effect_days import Days
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.core.plain_words import plain
+from ksi_pipeline.core.plain_words import named, plain
 from ksi_pipeline.space.entry import Id
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.space.yaml_lines import Path, line_of, read_yaml
@@ -136,7 +136,7 @@ def _parse_finding(detail: dict[str, Any]) -> _Found:
     elif detail["type"] == "string_pattern_mismatch" and path[-1] != "currency":
         said = f"{detail['input']!r} is no unit; write it as site/unit"
     elif path:
-        said = f"{path[-1]!r} is {detail['input']!r}: {said}"
+        said = f"{named(path, detail['input'])}: {said}"
     return path, "E_CAMPAIGNS_FILE", said
 
 

@@ -5,7 +5,7 @@ zeros.
 """
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ksi_pipeline.core.time import YEARS
 
@@ -41,6 +42,29 @@ def _names_a_folder(value: str) -> str:
     return value
 
 
+def day_of(value: object) -> date | None:
+    """Give a date that YAML read as one, or a text like 2026-12-24; None for all else.
+
+    A number is none (it would count seconds since 1970), nor is any other spelling: one day that is
+    written in two ways would not be seen to be one.
+    """
+    if isinstance(value, date):
+        return None if isinstance(value, datetime) else value
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _is_day(value: object) -> object:
+    if value is not None and day_of(value) is None:
+        raise PydanticCustomError("date_type", "it should be a date")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
 Id = Annotated[StrictStr, BeforeValidator(_text_id), AfterValidator(_names_a_folder)]
 Code = Annotated[StrictStr, BeforeValidator(_text_id), StringConstraints(min_length=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -55,8 +79,8 @@ class Entry(BaseModel):
 class Dated(Entry):
     """An entry that holds from one local date to another, half-open; null is without end."""
 
-    valid_from: date | None = Field(default=None, alias="from")
-    valid_to: date | None = Field(default=None, alias="to")
+    valid_from: Day | None = Field(default=None, alias="from")
+    valid_to: Day | None = Field(default=None, alias="to")
 
     @field_validator("valid_from", "valid_to")
     @classmethod

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.geometry import shape_version
-from ksi_pipeline.core.plain_words import plain
+from ksi_pipeline.core.plain_words import named, plain
 from ksi_pipeline.core.plan import (
     CountingRules,
     LineShape,
@@ -186,7 +186,7 @@ def _parse_findings(error: ValidationError, data: Any) -> list[tuple[Path, str]]
         elif detail["type"] == "extra_forbidden":
             message = f"{path[-1]!r} is not a key of this entry; remove it or correct its spelling"
         elif not detail["msg"].startswith("Value error"):
-            message = f"{path[-1]!r} is {detail['input']!r}: {message}"
+            message = f"{named(path, detail['input'])}: {message}"
         else:
             message = detail["msg"].removeprefix("Value error, ")
         wrong.append((path, message))

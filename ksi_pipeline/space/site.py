@@ -16,7 +16,7 @@ from pydantic import (
 
 from ksi_pipeline.core.time import DatedHours, DaySpans, OpeningHours
 from ksi_pipeline.space.day_spans import day_spans, first_overlap
-from ksi_pipeline.space.entry import Dated, Entry, Id
+from ksi_pipeline.space.entry import Dated, Day, Entry, Id, day_of
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -36,10 +36,9 @@ def _readable(spans: list[str], info: ValidationInfo) -> list[str]:
 
 
 def _known_date(value: object) -> object:
-    try:
-        day = date.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no date; write it like 2026-12-24") from None
+    day = day_of(value)
+    if day is None:
+        raise ValueError(f"{value!r} is no date; write it like 2026-12-24")
     return day
 
 
@@ -89,7 +88,7 @@ class Site(Entry):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     business_day_start: time = time()
     opening_hours: list[WeeklyHours] = []
-    closed: list[date] = []
+    closed: list[Day] = []
     special: dict[Annotated[date, BeforeValidator(_known_date)], Spans] = {}
 
     @field_validator("timezone")

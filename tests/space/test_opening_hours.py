@@ -120,6 +120,21 @@ def test_special_hours_and_closed_dates_are_known_without_any_week():
             id="no date",
         ),
         pytest.param(
+            'special:\n  2026-12-24: []\n  "20261224": ["09:00-14:00"]\n',
+            "line 9: site: '20261224' is no date; write it like 2026-12-24",
+            id="one date in two ways",
+        ),
+        pytest.param(
+            'special:\n  2026-12-24: []\n  2026-W52-4: ["09:00-14:00"]\n',
+            "line 9: site: '2026-W52-4' is no date; write it like 2026-12-24",
+            id="a day of a week",
+        ),
+        pytest.param(
+            "closed: [86400]\n",
+            "line 7: site: 86400 in 'closed': it is no date; write it like 2026-03-27",
+            id="a number for a date",
+        ),
+        pytest.param(
             'closed: [2026-12-25]\nspecial:\n  2026-12-24: []\n  2026-12-25: ["09:00-14:00"]\n',
             "line 10: site: 2026-12-25 has special hours and is closed; remove it from one",
             id="closed and special",
