@@ -1,7 +1,6 @@
 """Reads campaigns.yaml, or says everything that is wrong with it at once, line by line."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
@@ -12,7 +11,8 @@ from ksi_pipeline.core.campaigns import METRICS, Campaign
 from ksi_pipeline.core.effect_days import Days
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import named, plain
-from ksi_pipeline.space.entry import Id
+from ksi_pipeline.core.time import YEARS
+from ksi_pipeline.space.entry import Day, Id
 from ksi_pipeline.space.load import Space
 from ksi_pipeline.space.yaml_lines import Path, line_of, read_yaml
 
@@ -27,6 +27,8 @@ MetricName = Literal[
 assert set(get_args(MetricName)) == set(METRICS)
 
 UnitKey = Annotated[str, StringConstraints(pattern=r"^[^/]+/[^/]+$")]
+_ANY_CONTROL = "it should be same_category, or a list of units"
+_LONGEST_DAYS = 3 * 366
 _Found = tuple[Path, str, str]
 
 
@@ -37,8 +39,8 @@ class _Entry(BaseModel):
 class Window(_Entry):
     """Business dates; `to` is the last of them."""
 
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
 
     @property
     def days(self) -> Days:
@@ -58,12 +60,14 @@ class CampaignEntry(_Entry):
 
     id: Id
     treated: list[UnitKey] = Field(min_length=1)
-    control: Literal["same_category"] | list[UnitKey] = "same_category"
+    control: Literal["same_category"] | Annotated[list[UnitKey], Field(min_length=1)] = (
+        "same_category"
+    )
     before: Window
     during: Window
     metrics: list[MetricName] = Field(min_length=1)
     placebo: Placebo | None = None
-    margin_rate: float | None = Field(default=None, gt=0, le=1)
+    margin_rate: float | None = Field(default=None, gt=0, le=1, strict=True)
     cost: Decimal | None = Field(default=None, gt=0, max_digits=18, decimal_places=4)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
 
@@ -116,13 +120,21 @@ def load_campaigns(path: FilePath, spaces: Sequence[Space] | None = None) -> tup
     try:
         file = CampaignsFile.model_validate({} if data is None else data)
     except ValidationError as error:
-        wrong = [_parse_finding(dict(detail)) for detail in error.errors()]
+        details = [dict(detail) for detail in error.errors() if not _is_other_control(dict(detail))]
+        wrong = [_parse_finding(detail) for detail in details]
         raise _refused(path, wrong, data, lines) from error
     entries = file.campaigns or []
     wrong = [*_findings(entries), *(_unknown(entries, spaces) if spaces is not None else ())]
     if wrong:
         raise _refused(path, wrong, data, lines)
     return tuple(entry.campaign() for entry in sorted(entries, key=lambda entry: entry.id))
+
+
+def _is_other_control(detail: dict[str, Any]) -> bool:
+    """Whether it says why a list of units is not the word same_category, or the other way round."""
+    if "literal['same_category']" in detail["loc"]:
+        return isinstance(detail["input"], list)
+    return detail["type"] == "list_type" and "control" in detail["loc"]
 
 
 def _parse_finding(detail: dict[str, Any]) -> _Found:
@@ -134,7 +146,11 @@ def _parse_finding(detail: dict[str, Any]) -> _Found:
     elif detail["type"] == "missing":
         said, path = f"{path[-1]!r} is missing; add it", path[:-1]
     elif detail["type"] == "string_pattern_mismatch" and path[-1] != "currency":
-        said = f"{detail['input']!r} is no unit; write it as site/unit"
+        said = f"{named(path, detail['input'])} is no unit; write it as site/unit"
+    elif path and path[-1] == "control":
+        said = f"{named(path, detail['input'])}: {_ANY_CONTROL}"
+    elif detail["type"] == "too_short":
+        said = f"{path[-1]!r} is []: it should name one or more"
     elif path:
         said = f"{named(path, detail['input'])}: {said}"
     return path, "E_CAMPAIGNS_FILE", said
@@ -151,6 +167,11 @@ def _findings(entries: Sequence[CampaignEntry]) -> Iterator[_Found]:
             said = "a cost needs its currency; add it, like currency: EUR"
             yield (*path, "cost"), "E_CAMPAIGNS_FILE", said
         control = [] if isinstance(entry.control, str) else entry.control
+        for name, keys in (("treated", entry.treated), ("control", control)):
+            for place, key in enumerate(keys):
+                if key in keys[:place]:
+                    said = f"unit {key} is listed twice in {name!r}; remove one"
+                    yield (*path, name, place), "E_CAMPAIGN_UNIT", said
         for key in sorted(set(entry.treated) & set(control)):
             said = f"unit {key} is treated too; a control unit must not have the campaign"
             yield (*path, "control"), "E_CAMPAIGN_UNIT", said
@@ -166,8 +187,8 @@ def _windows(entry: CampaignEntry, path: Path) -> Iterator[_Found]:
             ("placebo", entry.placebo.during),
         ]
     for name, window in named:
-        if window.last < window.first:
-            said = f"the window ends on {window.last}, before it begins on {window.first}"
+        said = _wrong_days(window)
+        if said:
             yield (*path, name), "E_CAMPAIGN_WINDOW", said
     if entry.during.first <= entry.before.last:
         said = (
@@ -184,6 +205,22 @@ def _windows(entry: CampaignEntry, path: Path) -> Iterator[_Found]:
             f"{entry.during.first}, when the campaign begins"
         )
         yield (*path, "placebo"), "E_CAMPAIGN_WINDOW", said
+
+
+def _wrong_days(window: Window) -> str | None:
+    if window.last < window.first:
+        return f"the window ends on {window.last}, before it begins on {window.first}"
+    if window.first.year not in YEARS or window.last.year not in YEARS:
+        return (
+            f"the window from {window.first} to {window.last} has days before {YEARS.start} or "
+            f"after {YEARS.stop - 1}; correct its years"
+        )
+    if len(window.days) > _LONGEST_DAYS:
+        return (
+            f"the window from {window.first} to {window.last} has {len(window.days):,} days; give "
+            f"it 3 years ({_LONGEST_DAYS:,} days) or less"
+        )
+    return None
 
 
 def _disturbed(entries: Sequence[CampaignEntry], number: int) -> Iterator[_Found]:

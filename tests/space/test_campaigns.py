@@ -71,11 +71,18 @@ def test_control_units_are_named_or_those_of_the_category(load):
     [
         ("campaigns:", "campaigns: [", 9, "this is no YAML"),
         ("    metrics: [net_sales]\n", "", 2, "'metrics' is missing; add it"),
-        ("metrics: [net_sales]", "metrics: [profit]", 7, "'profit'"),
-        ("metrics: [net_sales]", "metrics: []", 7, "'metrics' is []"),
+        ("metrics: [net_sales]", "metrics: [profit]", 7, "'profit' in 'metrics': it should be"),
+        ("metrics: [net_sales]", "metrics: []", 7, "'metrics' is []: it should name one or more"),
         ("metrics: [net_sales]", "metrics: [net_sales, net_sales]", 7, "a metric is listed twice"),
         ("metrics:", "metric:", 7, "'metric' is not a key here"),
-        ("north-mall/0001,", "0001x,", 3, "write it as site/unit"),
+        ("north-mall/0001,", "0001x,", 3, "'0001x' in 'treated' is no unit; write it as site"),
+        ("[north-mall/0011]", "[]", 4, "'control' is []: it should be same_category, or a list"),
+        ("[north-mall/0011]", "like", 4, "'control' is 'like': it should be same_category, or"),
+        ("[north-mall/0011]", "7", 4, "'control' is 7: it should be same_category, or a list"),
+        ("north-mall/0011", "5", 4, "5 in 'control': it should be text; put it in quotes"),
+        ("from: 2026-02-16", "from: 86400", 6, "'from' is 86400: it is no date; write it like"),
+        ("to: 2026-02-15", 'to: "20260215"', 5, "'to' is '20260215': it is no date; write it"),
+        ("metrics:", "margin_rate: true\n    metrics:", 7, "'margin_rate' is True: it should be a"),
         ("from: 2026-02-16", "from: soon", 6, "it is no date; write it like 2026-03-27"),
         ("to: 2026-03-01", "to: 2026-02-30", 6, "'2026-02-30' cannot be read as a date"),
         ("metrics:", "margin_rate: 40\n    metrics:", 7, "'margin_rate' is 40"),
@@ -95,12 +102,22 @@ def test_what_is_no_campaign_is_refused_with_its_line(load, old, new, line, said
 
 
 @pytest.mark.parametrize(
+    ("old", "new"), [("[north-mall/0011]", "like"), ("north-mall/0011", "0011")]
+)
+def test_what_is_wrong_with_control_is_said_once(load, old, new):
+    _, message = refusal(load, GOOD.replace(old, new))
+    assert message.splitlines()[1:] == ["No campaign was loaded."]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
         ("north-mall/0002", "south-mall/0002", 3, "no site 'south-mall'; sites are north-mall"),
         ("north-mall/0002", "north-mall/0009", 3, "site 'north-mall' has no unit '0009'"),
         ("north-mall/0011", "north-mall/0010", 4, "site 'north-mall' has no unit '0010'"),
         ("north-mall/0011", "north-mall/0001", 4, "unit north-mall/0001 is treated too"),
+        ("north-mall/0002", "north-mall/0001", 3, "0001 is listed twice in 'treated'; remove one"),
+        ("0011]", "0011, north-mall/0011]", 4, "0011 is listed twice in 'control'; remove one"),
     ],
 )
 def test_units_that_are_not_there_or_in_both_groups_are_refused(load, old, new, line, said):
@@ -122,6 +139,9 @@ placebo:
     [
         ("to: 2026-02-15", "to: 2026-02-16", 5, "'before' ends on 2026-02-16, and 'during' begins"),
         ("to: 2026-03-01", "to: 2026-02-01", 6, "the window ends on 2026-02-01, before it begins"),
+        ("from: 2026-02-02", "from: 1899-12-31", 5, "has days before 1900 or after 2200"),
+        ("to: 2026-03-01", "to: 2201-01-01", 6, "has days before 1900 or after 2200"),
+        ("from: 2026-02-02", "from: 2023-02-13", 5, "2023-02-13 to 2026-02-15 has 1,099 days"),
         ("metrics:", PLACEBO, 8, "both before 2026-02-16, when the campaign begins"),
         ("[net_sales]\n", f"[net_sales]\n{OTHER}", 2, "campaign 'other' had unit north-mall/0001"),
     ],
@@ -131,6 +151,10 @@ def test_windows_that_overlap_are_refused(load, old, new, line, said):
     assert code == "E_CAMPAIGN_WINDOW"
     assert f"campaigns.yaml line {line}: campaign 'window': " in message
     assert said in message
+
+
+def test_a_window_of_three_years_is_taken(load):
+    assert len(load(GOOD.replace("from: 2026-02-02", "from: 2023-02-14"))[0].before) == 1098
 
 
 def test_a_later_campaign_may_have_the_same_units(load):
