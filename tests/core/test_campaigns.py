@@ -205,6 +205,19 @@ def test_rounding_is_no_trend(level):
 PAID = replace(CAMPAIGN, margin_rate=0.4, cost=Decimal(1000), currency="EUR")
 
 
+def test_units_that_grew_alike_have_no_trend_although_floats_round_each_in_its_own_way():
+    alike = [{day(n): UnitDay(level + 3.3 * n) for n in range(14)} for level in (0.1, 0.17, 0.3)]
+    found = pre_trend(alike[:2], alike[2:], BEFORE, is_ratio=False)
+    assert 0 < found.slope < 1e-15
+    assert found.p == 1.0
+
+
+def test_a_trend_is_one_however_large_the_figures_are():
+    grew = {day(n): UnitDay(1e6 + n + 0.1 * (n % 3)) for n in range(14)}
+    stayed = {day(n): UnitDay(1e6) for n in range(14)}
+    assert pre_trend([grew], [stayed], BEFORE, is_ratio=False).p < 0.001
+
+
 def test_the_return_is_over_the_open_days_of_all_treated_units():
     row = campaign_effect(PAID, "net_sales", CONTROL, records())
     assert row["roi_naive"] == pytest.approx((105 * 56 * 0.4 - 1000) / 1000)
