@@ -28,6 +28,12 @@ fact_hours as (
         site_id,
         hour_start_utc
 
+    from {{ ref('fct_category_sales_hourly') }}
+    union all
+    select
+        site_id,
+        hour_start_utc
+
     from {{ ref('fct_conversion_hourly') }}
     union all
     select
@@ -35,6 +41,12 @@ fact_hours as (
         hour_start_utc
 
     from {{ ref('fct_zone_hourly') }}
+    union all
+    select
+        site_id,
+        hour_start_utc
+
+    from {{ ref('fct_zone_sales_hourly') }}
     union all
     select
         site_id,
