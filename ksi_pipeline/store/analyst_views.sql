@@ -11,12 +11,15 @@ create macro pooled(part, whole) as
 -- Sale tickets by entries.
 create macro pooled_conversion(tickets, entries) as pooled(tickets, entries);
 
--- Money by tickets or visitors; null where rows are of several currencies or tax bases.
+-- Money by tickets or visitors; null where rows are of several currencies or tax bases. Not told is
+-- a value of its own: rows that do not say are not pooled with rows that do.
 create macro pooled_amount(amount, by_what, currency, tax_included) as
     case
         when
-            count(distinct currency) filter (where amount is not null and by_what is not null) <= 1
-            and count(distinct tax_included) filter (
+            count(distinct coalesce(currency::varchar, 'not told')) filter (
+                where amount is not null and by_what is not null
+            ) <= 1
+            and count(distinct coalesce(tax_included::varchar, 'not told')) filter (
                 where amount is not null and by_what is not null
             ) <= 1
             then pooled(amount, by_what)

@@ -114,6 +114,28 @@ def test_amounts_of_two_currencies_are_never_pooled(published):
     assert asked(published, euros) == [(20 / 55,)]
 
 
+@pytest.mark.parametrize(
+    ("second", "pooled"),
+    [
+        ("(100, 1, 'EUR', null)", None),
+        ("(100, 1, null, true)", None),
+        ("(100, 1, 'EUR', true)", 110.5),
+        # told nothing, but counted nowhere either
+        ("(100, null, null, null)", 121.0),
+    ],
+)
+def test_what_is_not_told_is_not_pooled_with_what_is(published, second, pooled):
+    by = "pooled_amount(amount, tickets, currency, tax_included)"
+    rows = f"(values (121, 1, 'EUR', true), {second}) r(amount, tickets, currency, tax_included)"
+    assert asked(published, f"select {by} from {rows}") == [(pooled,)]
+
+
+def test_amounts_of_which_nothing_is_told_are_pooled(published):
+    by = "pooled_amount(amount, tickets, null::varchar, null::boolean)"
+    rows = "(values (121, 1), (100, 1)) r(amount, tickets)"
+    assert asked(published, f"select {by} from {rows}") == [(110.5,)]
+
+
 def test_a_view_whose_marts_are_not_there_is_left_out(tmp_path):
     build, path = tmp_path / "build.duckdb", tmp_path / "current.duckdb"
     make_build(build, ["dim_unit"])
