@@ -136,6 +136,17 @@ def test_another_rule_recounts_no_points_and_touches_the_hours_of_whom_it_flips(
     assert staff_hours == {("0001", to_us(NINE), "staff of 2026-03-02")}
 
 
+def test_another_flag_touches_the_hours_of_visits_in_which_no_line_was_crossed(shop):
+    workspace = make_workspace(shop(space=SPACE))
+    give(workspace, stands("clerk", NINE + timedelta(minutes=50), (1.0, 900), (5.0, 1200)))
+    update_events(workspace)
+    forget_affected(workspace)
+    respace(workspace, "min_s: 600", "min_s: 7200")
+    update_events(workspace)
+    hours = {hour for _, hour, cause in affected(workspace) if cause == "staff of 2026-03-02"}
+    assert hours == {to_us(NINE), to_us(NINE + timedelta(hours=1))}
+
+
 def test_without_the_rule_nobody_is_flagged_and_nothing_is_uncovered(counted):
     respace(counted, STAFF, "")
     update_events(counted)

@@ -44,15 +44,16 @@ def update_staff(workspace: Workspace, space: Space) -> None:
 def _flag_day(
     workspace: Workspace, source: str, day: str, plan: SitePlan, step: str, inputs: str
 ) -> None:
-    """Flag the tracklets of one UTC day; touched is where those with another flag went."""
+    """Flag the tracklets of one UTC day; touched is where those with another flag went and stayed."""
     store = workspace.store
     table = tracklet_staff(_visits(workspace, plan, source, day), plan)
     before = store.read("tracklet_staff", source=source, partition=day)
     change = Change(cause=f"staff of {day}", steps={step: inputs})
     store.replace(change, "tracklet_staff", table, source=source, partition=day)
     flipped = _staff(before) ^ _staff(table)
-    crossings = store.read("line_crossings", source=source, partition=day)
-    change.affect(_hours_of(crossings, flipped))
+    # marts read the flag with crossings and with visits, of which a tracklet may have only one
+    for dataset in ("line_crossings", "visits"):
+        change.affect(_hours_of(store.read(dataset, source=source, partition=day), flipped))
     store.commit(change)
 
 
