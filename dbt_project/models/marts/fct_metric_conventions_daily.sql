@@ -176,13 +176,21 @@ conventions as (
 
 ),
 
+-- fewer than no tickets divide nothing, and are no share of visitors
 divided as (
 
     select
         *,
-        {{ ratio('sales_amount', 'transaction_count') }} as average_ticket_value,
-        {{ ratio('item_count', 'transaction_count') }} as units_per_ticket,
-        {{ ratio('matched_transaction_count', 'visitor_count') }} as conversion_rate,
+        case
+            when transaction_count > 0 then {{ ratio('sales_amount', 'transaction_count') }}
+        end as average_ticket_value,
+        case
+            when transaction_count > 0 then {{ ratio('item_count', 'transaction_count') }}
+        end as units_per_ticket,
+        case
+            when matched_transaction_count >= 0
+                then {{ ratio('matched_transaction_count', 'visitor_count') }}
+        end as conversion_rate,
         {{ ratio('matched_sales_amount', 'visitor_count') }} as sales_per_visitor
 
     from conventions
@@ -214,12 +222,14 @@ final as (
         conversion_completeness as completeness,
         case
             when visitor_count is null or matched_transaction_count is null then 'missing'
+            when matched_transaction_count < 0 then 'missing'
             else conversion_basis
         end as basis,
         case
             when conversion_basis = 'missing' then conversion_reason
             when visitor_count is null then 'groups_not_counted'
             when matched_transaction_count is null then 'returns_not_told'
+            when matched_transaction_count < 0 then 'no_net_tickets'
             else conversion_reason
         end as reason,
         case
@@ -228,6 +238,7 @@ final as (
             when ticket_count is null then 'tickets_by_category_only'
             when transaction_count is null then 'returns_not_told'
             when sales_amount is null then 'gross_not_told'
+            when transaction_count <= 0 and transaction_count < ticket_count then 'no_net_tickets'
             when transaction_count = 0 then 'no_tickets'
         end as amount_reason,
         is_provisional,
