@@ -1,7 +1,8 @@
 -- Grain: one row per site, unit and local hour, with what is known of each stage of its funnel.
 -- A stage's reason is null where its source was complete. A unit has a stage on a day if in an open
 -- hour it has the lines, the zones or the link, and cameras that see all of them; entries it must
--- have. An hour matches (unmatched_reason is null) where every stage of the day is complete.
+-- have. An hour matches (unmatched_reason is null) where every stage of the day is complete. It is
+-- net (is_net) where every camera of its entrances and of the zones people engage in can tell staff.
 -- Joined by business date too: marts ask for dates, and each side then computes only those.
 
 with
@@ -40,7 +41,8 @@ joined as (
         traffic.business_date,
         traffic.is_open,
         {{ microseconds('traffic.open_s') }} as open_us,
-        traffic.metric_version = 'traffic.net.v1' as is_net,
+        traffic.metric_version = 'traffic.net.v1' as is_entry_net,
+        coalesce(engaging_hours.is_staff_told, true) as is_engaged_net,
         outside_hours.outside_count,
         traffic.net_entry_count,
         sales.ticket_count,
@@ -123,6 +125,7 @@ final as (
 
     select
         *,
+        is_entry_net and (is_engaged_net or has_engaged_stage = 0) as is_net,
         case
             when not is_open then 'closed'
             when has_outside_stage = 1 and outside_reason is not null then outside_reason

@@ -26,6 +26,7 @@ final as (
     select distinct
         zone_cameras.site_id,
         zone_cameras.hour_start_utc,
+        zone_cameras.business_date,
         zone_cameras.camera_id
 
     from zone_cameras
