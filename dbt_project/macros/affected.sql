@@ -33,20 +33,43 @@
     )
 {%- endmacro %}
 
+{#- The where clause of an import CTE of spans (span_from_utc, span_to_utc): all rows, or in an
+    incremental run those that may overlap an affected hour, with a day to spare on each side. -#}
+{% macro where_span_affected(relation) -%}
+    {%- if is_incremental() -%}
+        {%- set bounds = affected_bounds('hour_start_utc') -%}
+        {%- if bounds and bounds[0] is none %}
+        where 1 = 0
+        {%- elif bounds %}
+        where
+            {{ relation }}.span_from_utc < {{ days_from(bounds[1], 2) }}
+            and {{ relation }}.span_to_utc > {{ days_from(bounds[0], -1) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- First and last of what changed, nulls where nothing did; nothing at all where there is no
+    connection to ask (--no-introspect) or the model has not one affected relation. -#}
+{% macro affected_bounds(time) -%}
+    {%- set models = [] -%}
+    {%- for node in model.depends_on.nodes if node.split('.')[-1].startswith('int_affected_') -%}
+        {%- do models.append(node.split('.')[-1]) -%}
+    {%- endfor -%}
+    {%- if execute and flags.INTROSPECT is not false and models | length == 1 -%}
+        {{ return(run_query(
+            'select min(' ~ time ~ '), max(' ~ time ~ ') from ' ~ ref(models[0])
+        ).rows[0]) }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
 {#- What `exists` implies, in literals: engines carry those through joins and windows down to the
     scan, and would otherwise compute every hour of a view to keep one day of it. Compiling with
     --no-introspect has no connection to ask, and leaves the bounds out. -#}
 {% macro lies_between_affected(relation, keys, has_hours=false) -%}
     {%- set times = keys | select('in', ['hour_start_utc', 'business_date']) | list -%}
-    {%- set models = [] -%}
-    {%- for node in model.depends_on.nodes if node.split('.')[-1].startswith('int_affected_') -%}
-        {%- do models.append(node.split('.')[-1]) -%}
-    {%- endfor -%}
-    {%- set may_ask = execute and flags.INTROSPECT is not false -%}
-    {%- if may_ask and times | length == 1 and models | length == 1 -%}
-        {%- set bounds = run_query(
-            'select min(' ~ times[0] ~ '), max(' ~ times[0] ~ ') from ' ~ ref(models[0])
-        ).rows[0] -%}
+    {%- set bounds = affected_bounds(times[0]) if times | length == 1 else none -%}
+    {%- if bounds -%}
         {%- set kind = 'date' if times[0] == 'business_date' else dbt.type_timestamp() -%}
         {%- if bounds[0] is none -%}
             1 = 0

@@ -25,7 +25,10 @@ camera_sees as (
 
 coverage as (
 
-    select * from {{ ref('int_coverage_days') }}
+    select *
+
+    from {{ ref('int_coverage_days') }} as every_coverage
+    {{ where_span_affected('every_coverage') }}
 
 ),
 

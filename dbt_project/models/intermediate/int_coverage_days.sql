@@ -1,6 +1,8 @@
 -- Grain: one row per span of coverage and UTC day that it touches, cut to that day.
 -- The day is there to join by: chunks and hours meet by day first, then by overlap. A join by
 -- overlap alone compares every chunk with every hour of the calendar.
+-- span_from_utc and span_to_utc are those of the whole span: where_span_affected asks by them, so
+-- that engines leave spans out before they spread them.
 
 with
 
@@ -51,6 +53,8 @@ final as (
         day_utc,
         greatest(from_utc, day_from_utc) as from_utc,
         least(to_utc, day_to_utc) as to_utc,
+        from_utc as span_from_utc,
+        to_utc as span_to_utc,
         status,
         reason,
         coalesce({{ share('observed_s', 'expected_s') }}, 0) as observed_share,

@@ -1,8 +1,8 @@
 -- Grain: one row per site, unit and local hour, with what is known of each stage of its funnel.
 -- A stage's reason is null where its source was complete. A unit has a stage on a day if in an open
 -- hour it has the lines, the zones or the link, and cameras that see all of them; entries it must
--- have. An hour matches (unmatched_reason is null) where every stage of the day is complete. It is
--- net (is_net) where every camera of its entrances and of the zones people engage in can tell staff.
+-- have. An hour matches (unmatched_reason is null) where every stage of the day is complete; it is
+-- net where every camera of its entrances and of the zones people engage in can tell staff.
 -- Joined by business date too: marts ask for dates, and each side then computes only those.
 
 with

@@ -21,7 +21,10 @@ affected as (
 
 coverage as (
 
-    select * from {{ ref('int_coverage_days') }}
+    select *
+
+    from {{ ref('int_coverage_days') }} as every_coverage
+    {{ where_span_affected('every_coverage') }}
 
 ),
 
