@@ -86,6 +86,27 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether a row came when tickets of affected hours did, in literals: their lines have no hour of
+    their own, but came at the same time. With or_later, what came after them as well. -#}
+{% macro was_fetched_with_affected(relation, tickets, or_later=false) -%}
+    {%- if execute and flags.INTROSPECT is not false -%}
+        {%- set bounds = run_query(
+            'select min(fetched_at_utc), max(fetched_at_utc) from ' ~ ref(tickets)
+            ~ ' as every_ticket where ' ~ lies_between_affected('every_ticket', ['hour_start_utc'])
+        ).rows[0] -%}
+        {%- if bounds[0] is none -%}
+            1 = 0
+        {%- else -%}
+            {{ relation }}.fetched_at_utc >= cast('{{ bounds[0] }}' as {{ dbt.type_timestamp() }})
+            {%- if not or_later %}
+            and {{ relation }}.fetched_at_utc <= cast('{{ bounds[1] }}' as {{ dbt.type_timestamp() }})
+            {%- endif -%}
+        {%- endif -%}
+    {%- else -%}
+        1 = 1
+    {%- endif -%}
+{%- endmacro %}
+
 {#- A date as a timestamp, days later. The hours of a business date lie between two days before it
     and two days after it, see int_affected_unit_dates. -#}
 {% macro days_from(date, days) -%}

@@ -1,17 +1,36 @@
 -- Grain: one row per site, unit and local hour with current ticket rows, over all linked codes.
 -- What the hour holds beside its categories, and whether their amounts may be taken from its total.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_affected(['site_id', 'unit_id', 'hour_start_utc']) }}"
+) }}
+
 with
+
+affected as (
+
+    select * from {{ ref('int_affected_unit_hours') }}
+
+),
 
 totals as (
 
-    select * from {{ ref('int_unit_ticket_totals') }}
+    select *
+
+    from {{ ref('int_unit_ticket_totals') }} as every_total
+    {{ where_affected('every_total', ['site_id', 'unit_id', 'hour_start_utc']) }}
 
 ),
 
 category_hours as (
 
-    select * from {{ ref('int_linked_category_hours') }}
+    select *
+
+    from {{ ref('int_linked_category_hours') }} as every_category
+    {{ where_affected('every_category', ['site_id', 'unit_id', 'hour_start_utc']) }}
 
 ),
 

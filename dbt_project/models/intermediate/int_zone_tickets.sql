@@ -3,23 +3,45 @@
 -- that it has a line of. overlap_count: codes whose tickets may hold several of the zone's
 -- categories, which a feed by category does not say.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_affected(['site_id', 'hour_start_utc']) }}"
+) }}
+
 with
+
+affected as (
+
+    select * from {{ ref('int_affected_unit_hours') }}
+
+),
 
 totals as (
 
-    select * from {{ ref('int_unit_ticket_totals') }}
+    select *
+
+    from {{ ref('int_unit_ticket_totals') }} as every_total
+    {{ where_affected('every_total', ['site_id', 'hour_start_utc']) }}
 
 ),
 
 category_hours as (
 
-    select * from {{ ref('int_linked_category_hours') }}
+    select *
+
+    from {{ ref('int_linked_category_hours') }} as every_category
+    {{ where_affected('every_category', ['site_id', 'hour_start_utc']) }}
 
 ),
 
 ticket_categories as (
 
-    select * from {{ ref('int_ticket_categories') }}
+    select *
+
+    from {{ ref('int_linked_ticket_categories') }} as every_ticket
+    {{ where_affected('every_ticket', ['site_id', 'hour_start_utc']) }}
 
 ),
 
@@ -81,7 +103,9 @@ of_lines as (
     from codes
     inner join ticket_categories
         on
-            codes.connector_id = ticket_categories.connector_id
+            codes.site_id = ticket_categories.site_id
+            and codes.unit_id = ticket_categories.unit_id
+            and codes.connector_id = ticket_categories.connector_id
             and codes.ext_ref_code = ticket_categories.ext_ref_code
             and codes.hour_start_utc = ticket_categories.hour_start_utc
     left join category_zones
