@@ -1,6 +1,6 @@
 -- Grain: one row per site, unit, local hour and category, with a row _uncategorised in every hour.
--- That row has what the hour's total holds beyond its categories, so that amounts over all rows of
--- an hour add up to it. Tickets do not: one may hold several categories.
+-- That row has what the hour's total holds beyond its categories, so that net sales over all rows
+-- of an hour add up to it. Tickets do not: one may hold several categories.
 
 {{ config(pre_hook="{{ delete_affected(['site_id', 'unit_id', 'hour_start_utc']) }}") }}
 
@@ -41,6 +41,18 @@ uncategorised as (
 
 ),
 
+untold as (
+
+    select distinct
+        site_id,
+        unit_id,
+        hour_start_utc
+
+    from categories
+    where net_sales is null
+
+),
+
 -- the newest answer that an hour used is null where it had no tickets, or was not covered
 hours as (
 
@@ -57,6 +69,8 @@ hours as (
             when sales.as_of_utc is null then null
             when uncategorised.money_reason is not null then uncategorised.money_reason
             when uncategorised.bare_count > 0 then 'feed_has_no_category'
+            when untold.site_id is not null and sales.net_sales is not null
+                then 'category_has_no_amount'
         end as category_reason
 
     from sales
@@ -65,6 +79,11 @@ hours as (
             sales.site_id = uncategorised.site_id
             and sales.unit_id = uncategorised.unit_id
             and sales.hour_start_utc = uncategorised.hour_start_utc
+    left join untold
+        on
+            sales.site_id = untold.site_id
+            and sales.unit_id = untold.unit_id
+            and sales.hour_start_utc = untold.hour_start_utc
 
 ),
 
@@ -105,6 +124,7 @@ named_sums as (
         hour_start_utc,
         {% for name in amounts %}
             sum({{ name }}) as {{ name }},
+            count({{ name }}) as {{ name }}_told,
         {% endfor %}
         count(*) as category_count
 
@@ -120,8 +140,16 @@ rest as (
         hours.unit_id,
         hours.hour_start_utc,
         {{ uncategorised() }} as category,
-        {% for name in amounts %}
-            hours.{{ name }} - coalesce(named_sums.{{ name }}, 0) as {{ name }},
+        -- holds the net sales of categories that told none, so that the rows add up to the total
+        hours.net_sales - coalesce(named_sums.net_sales, 0) as net_sales,
+        {% for name in ['gross_sales', 'returns_amount', 'units'] %}
+            case
+                when
+                    hours.money_reason is not null
+                    or named_sums.category_count is null
+                    or named_sums.{{ name }}_told = named_sums.category_count
+                    then hours.{{ name }} - coalesce(named_sums.{{ name }}, 0)
+            end as {{ name }},
         {% endfor %}
         case when hours.has_tickets then hours.rest_ticket_count else hours.ticket_count end
             as ticket_count,
@@ -139,9 +167,31 @@ rest as (
 
 figures as (
 
-    select * from named
+    select
+        site_id,
+        unit_id,
+        hour_start_utc,
+        category,
+        {% for name in amounts %}
+            {{ name }},
+        {% endfor %}
+        ticket_count,
+        return_count
+
+    from named
     union all
-    select * from rest
+    select
+        site_id,
+        unit_id,
+        hour_start_utc,
+        category,
+        {% for name in amounts %}
+            {{ name }},
+        {% endfor %}
+        ticket_count,
+        return_count
+
+    from rest
 
 ),
 
@@ -198,7 +248,13 @@ final as (
         {{ as_bigint('units') }} as units,
         case when net_sales is not null then currency end as currency,
         case when net_sales is not null then tax_included end as tax_included,
-        {{ ratio('net_sales', 'ticket_count') }} as net_sales_per_ticket,
+        -- the amount of a category that told none is not of the tickets of no category
+        case
+            when
+                category <> {{ uncategorised() }}
+                or coalesce(category_reason, '') <> 'category_has_no_amount'
+                then {{ ratio('net_sales', 'ticket_count') }}
+        end as net_sales_per_ticket,
         {{ ratio('units', 'ticket_count') }} as units_per_ticket,
         category_reason,
         completeness,

@@ -228,8 +228,11 @@ based as (
         case
             when hour_basis = 'missing' or (ticket_count is null and net_sales is null)
                 then 'missing'
+            -- a category without an amount is in the rest, and changes no zone but its own
+            when zone_id = {{ unmapped() }} and category_reason = 'category_has_no_amount'
+                then 'partial'
             when zone_id = {{ unmapped() }} then hour_basis
-            when category_reason is not null or is_told_in_part then 'partial'
+            when is_told_in_part or category_reason <> 'category_has_no_amount' then 'partial'
             else hour_basis
         end as basis
 
@@ -257,7 +260,13 @@ final as (
         {{ ratio('ticket_count', 'visit_count') }} as zone_conversion_rate,
         ticket_count > visit_count as is_over_100,
         {{ ratio('net_sales', 'visit_count') }} as net_sales_per_visit,
-        {{ ratio('net_sales', 'ticket_count') }} as net_sales_per_ticket,
+        -- the amount of a category that told none is not of the tickets of no zone
+        case
+            when
+                zone_id <> {{ unmapped() }}
+                or coalesce(category_reason, '') <> 'category_has_no_amount'
+                then {{ ratio('net_sales', 'ticket_count') }}
+        end as net_sales_per_ticket,
         completeness,
         basis,
         case
