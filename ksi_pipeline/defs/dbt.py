@@ -18,14 +18,18 @@ from packaging.version import Version
 
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.defs.failures import no_retry_on_permanent_errors
-from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS, is_due, is_outdated
+from ksi_pipeline.defs.steps.after_python import (
+    PYTHON_STEPS,
+    is_due,
+    is_outdated,
+    mark_all_built,
+)
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
     dbt_environment,
     dbt_executable,
     is_first_built,
-    mark_built,
     mark_first_built,
     mart_row_counts,
     plan_build,
@@ -148,9 +152,7 @@ def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
             rules = built_rules(workspace)
             arguments = dbt_arguments(workspace, full_refresh=False, rules=rules)
             events = _build(project_dir, context, workspace, arguments)
-        for step in PYTHON_STEPS:
-            step.mark_shown(workspace)
-        mark_built(workspace)
+        mark_all_built(workspace)
         yield from _with_row_counts(events, mart_row_counts(workspace))
 
     return marts

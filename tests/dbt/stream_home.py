@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ksi_pipeline.core.time import Window
-from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS
+from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS, mark_all_built
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
-    mark_built,
     mark_first_built,
     plan_build,
     publish_marts,
@@ -165,7 +164,7 @@ class StreamHome:
         if stops_after == "first models":
             return
         self._second(workspace)
-        mark_built(workspace)
+        mark_all_built(workspace)
         if stops_after == "published":
             publish_marts(workspace)
 
@@ -193,8 +192,6 @@ class StreamHome:
             step.update(workspace)
         if not all(step.is_shown(workspace) for step in PYTHON_STEPS):
             self._dbt(workspace, "--select", AFTER_PYTHON, is_full=False)
-        for step in PYTHON_STEPS:
-            step.mark_shown(workspace)
 
     def _dbt(self, workspace: Workspace, *selection: str, is_full: bool) -> None:
         told = dbt_arguments(workspace, full_refresh=is_full, rules=metric_rules(workspace))

@@ -13,7 +13,7 @@ from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
 from ksi_pipeline.defs.steps.build import AFTER_PYTHON
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome
-from ksi_pipeline.store.store import Store
+from ksi_pipeline.store.store import Change, Store
 
 from .cases import lake_of
 from .small_site import SmallSite, make_lake, rows_of
@@ -100,7 +100,7 @@ def decide(workspace, dbt):
     SUPPRESSION.update(workspace)
     arguments = ("--exclude-resource-type", "unit_test", "--select", AFTER_PYTHON)
     dbt(workspace.home.build_db, "build", *arguments)
-    SUPPRESSION.mark_shown(workspace)
+    workspace.store.commit(Change(steps=SUPPRESSION.shown(workspace)))
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import dagster as dg
 import pytest
 
 from ksi_pipeline.defs.run import RunReport
+from ksi_pipeline.defs.steps.build import plan_build
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
 
-from .homes import SPACE, TOKEN, make_workspace, run
+from .homes import SPACE, TOKEN, finish, make_workspace, run, touched
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,14 @@ def shop(tmp_path: Path) -> Callable[..., Path]:
         return home
 
     return make
+
+
+@pytest.fixture
+def built(shop: Callable[..., Path]) -> Workspace:
+    """A workspace whose marts were built by the rules as shipped, with nothing to do."""
+    workspace = touched(make_workspace(shop()))
+    plan = plan_build(workspace, full_refresh=False)
+    assert plan is not None
+    finish(workspace, plan)
+    assert plan_build(workspace, full_refresh=False) is None
+    return workspace

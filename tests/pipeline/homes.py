@@ -9,9 +9,12 @@ import duckdb
 
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.run import RunReport, run_main_job
+from ksi_pipeline.defs.steps.after_python import mark_all_built
+from ksi_pipeline.defs.steps.build import BuildPlan, mark_first_built, publish_marts
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace
+from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.layout import DataHome
-from ksi_pipeline.store.store import Store
+from ksi_pipeline.store.store import Change, Store
 
 REPO = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-that-no-file-may-hold"
@@ -69,6 +72,24 @@ def query(home: Path, sql: str) -> list[tuple[object, ...]]:
     """Ask the published snapshot."""
     with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+def touched(workspace: Workspace) -> Workspace:
+    """The workspace, with an hour that no build has consumed."""
+    change = Change(cause="a test")
+    change.affect([("shop", "0001", NOW)])
+    workspace.store.commit(change)
+    return workspace
+
+
+def finish(workspace: Workspace, plan: BuildPlan) -> None:
+    """Note a build as a run does, with an empty mart in the place of what dbt makes."""
+    with open_duckdb(workspace.home.build_db) as connection:
+        connection.execute("create schema if not exists marts")
+        connection.execute("create table if not exists marts.dim_unit (unit_key varchar)")
+    mark_first_built(workspace, plan)
+    mark_all_built(workspace)
+    publish_marts(workspace)
 
 
 SPACE = """\

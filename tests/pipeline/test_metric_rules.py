@@ -6,45 +6,11 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
-from ksi_pipeline.defs.steps.build import (
-    dbt_arguments,
-    mark_built,
-    mark_first_built,
-    plan_build,
-    publish_marts,
-)
+from ksi_pipeline.defs.steps.build import dbt_arguments, plan_build
 from ksi_pipeline.defs.steps.metric_rules import metric_rules
-from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.store import Change
 
-from .homes import NOW, make_workspace, query, run
-
-
-def touched(workspace):
-    """The workspace, with an hour that no build has consumed."""
-    change = Change(cause="a test")
-    change.affect([("shop", "0001", NOW)])
-    workspace.store.commit(change)
-    return workspace
-
-
-def finish(workspace, plan):
-    """Note a build as a run does, with an empty mart in the place of what dbt makes."""
-    with open_duckdb(workspace.home.build_db) as connection:
-        connection.execute("create schema if not exists marts")
-        connection.execute("create table if not exists marts.dim_unit (unit_key varchar)")
-    mark_first_built(workspace, plan)
-    mark_built(workspace)
-    publish_marts(workspace)
-
-
-@pytest.fixture
-def built(shop):
-    """A workspace whose marts were built by the rules as shipped, with nothing to do."""
-    workspace = touched(make_workspace(shop()))
-    finish(workspace, plan_build(workspace, full_refresh=False))
-    assert plan_build(workspace, full_refresh=False) is None
-    return workspace
+from .homes import finish, make_workspace, query, run, touched
 
 
 def set_rules(workspace, text):
@@ -125,7 +91,7 @@ def test_a_wrong_file_stops_the_build(built):
 
 def test_a_mart_after_python_that_is_forgotten_is_built_though_the_same_was_decided(built):
     built.store.commit(Change(steps={"benchmarks decided from": "the same"}))
-    SUPPRESSION.mark_shown(built)
+    built.store.commit(Change(steps=SUPPRESSION.shown(built)))
     assert SUPPRESSION.is_noted_as_shown(built)
     SUPPRESSION.forget_shown(built)
     assert not SUPPRESSION.is_noted_as_shown(built)

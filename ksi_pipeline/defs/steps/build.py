@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +89,17 @@ def is_second_due(workspace: Workspace) -> bool:
     return first is not None and first != ledger.inputs_of(_PUBLISHED)
 
 
-def mark_built(workspace: Workspace) -> None:
-    """Note that the build database holds all marts up to what the first selection was built for."""
+def mark_built(workspace: Workspace, shown: Mapping[str, str]) -> None:
+    """Note that the build database holds all marts up to what the first selection was built for.
+
+    Args:
+        workspace: the data home.
+        shown: what to note of the Python steps, in the same change: a run that was killed between
+            would leave a mart that is not due and not published.
+    """
     # The second selection may be built twice for one first; forgetting publishes it again.
     built = str(workspace.store.ledger.inputs_of(_FIRST))
-    workspace.store.commit(Change(steps={_BUILT: built}, dropped_steps=[_PUBLISHED]))
+    workspace.store.commit(Change(steps={_BUILT: built, **shown}, dropped_steps=[_PUBLISHED]))
 
 
 def publish_marts(workspace: Workspace) -> Snapshot | None:

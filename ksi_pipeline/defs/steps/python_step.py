@@ -109,7 +109,7 @@ class PythonStep:
         """Have the mart built anew, though the same may be decided."""
         workspace.store.commit(Change(dropped_steps=[self._shown]))
 
-    def mark_shown(self, workspace: Workspace) -> None:
-        """Note that the build database has the mart of what was decided last."""
+    def shown(self, workspace: Workspace) -> dict[str, str]:
+        """Give what the ledger is to keep once the build database has the mart of the decision."""
         decided = workspace.store.ledger.inputs_of(self._decided)
-        workspace.store.commit(Change(steps={self._shown: str(decided)}))
+        return {} if decided is None else {self._shown: decided}
