@@ -90,12 +90,21 @@ def content_hash(marts: Mapping[str, Sequence[MartFile]]) -> str:
     return digest.hexdigest()
 
 
+def is_whole(folder: Path, marts: Mapping[str, Sequence[MartFile]]) -> bool:
+    """Whether a snapshot still has all these files, with the bytes that they were written with."""
+    return all(_is_as_listed(folder, file) for files in marts.values() for file in files)
+
+
 def _known_files(before: Path | None) -> dict[str, MartFile]:
-    """Give the files of a snapshot by fingerprint; none where its manifest has none."""
-    if before is None or not (before / MANIFEST).exists():
+    """Give the files of a snapshot by fingerprint; none where its manifest cannot say."""
+    if before is None:
         return {}
-    marts = json.loads((before / MANIFEST).read_text())["marts"]
-    files = [MartFile(**file) for mart in marts.values() for file in mart.get("files", ())]
+    try:
+        marts = json.loads((before / MANIFEST).read_text(encoding="utf-8"))["marts"]
+        files = [MartFile(**file) for mart in marts.values() for file in mart.get("files", ())]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        # missing or damaged: what nobody can look up is written again
+        return {}
     return {file.fingerprint: file for file in files if file.fingerprint}
 
 
@@ -184,7 +193,7 @@ def _copy(
 def _link(before: Path, folder: Path, file: MartFile) -> bool:
     """Let a file of the snapshot before be one of this; False where it is no longer what it was."""
     source, target = before / file.path, folder / file.path
-    if not source.exists() or source.stat().st_size != file.bytes:
+    if not _is_as_listed(before, file):
         return False
     target.parent.mkdir(parents=True)
     try:
@@ -195,6 +204,12 @@ def _link(before: Path, folder: Path, file: MartFile) -> bool:
         sync(target)
     sync(target.parent)
     return True
+
+
+def _is_as_listed(folder: Path, file: MartFile) -> bool:
+    """Whether a file still has the bytes that it was written with; one of the same size may not."""
+    path = folder / file.path
+    return path.is_file() and path.stat().st_size == file.bytes and _sha256(path) == file.sha256
 
 
 def _written(

@@ -18,7 +18,13 @@ from sqlalchemy import Update, insert, select, update
 from ksi_pipeline.store.files import point_symlink, write_atomically
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.ledger import Row
-from ksi_pipeline.store.mart_files import Marts, content_hash, write_manifest, write_marts
+from ksi_pipeline.store.mart_files import (
+    Marts,
+    content_hash,
+    is_whole,
+    write_manifest,
+    write_marts,
+)
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import AFFECTED_HOURS, BUILDS
 
@@ -55,7 +61,8 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
     with open_duckdb(store.home.build_db, memory_limit) as connection:
         marts = write_marts(connection, folder, before)
     counts, content = _row_counts(marts), content_hash(marts)
-    if latest and latest["content_sha256"] == content and _readers_see(store, latest):
+    is_same = latest is not None and latest["content_sha256"] == content
+    if latest and is_same and _readers_see(store, latest, marts):
         shutil.rmtree(folder)
         _consume(store, int(latest["build_id"]), up_to_seq)
         return Snapshot(int(latest["build_id"]), counts, is_new=False)
@@ -87,13 +94,17 @@ def _latest(store: Store) -> Row | None:
     return rows[0] if rows else None
 
 
-def _readers_see(store: Store, latest: Row) -> bool:
-    """Whether both links lead to the build of the ledger; a killed publish may have moved them."""
+def _readers_see(store: Store, latest: Row, marts: Marts) -> bool:
+    """Whether both links lead to the build of the ledger, and no file of it is damaged.
+
+    A killed publish may have moved the links.
+    """
     number, home = latest["build_id"], store.home
     return (
         home.current_db.exists()
         and home.current_db.resolve().name == f"ksi-{number}.duckdb"
         and home.current_marts.resolve().name == f"marts-{number}"
+        and is_whole(home.current_marts, marts)
     )
 
 

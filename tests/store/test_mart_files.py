@@ -173,6 +173,37 @@ def test_a_file_that_somebody_cut_is_written_again(published):
     assert again.read_bytes() == whole
 
 
+def damage(store) -> tuple[str, bytes]:
+    """Turn one byte of a published month, which keeps its size; gives its path and what it was."""
+    folder = store.home.current_marts
+    path = next((folder / "fct_hourly").glob("*=2026-02/*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + bytes([whole[40] ^ 255]) + whole[41:])
+    return path.relative_to(folder).as_posix(), whole
+
+
+@pytest.mark.parametrize("tickets", [25, 27])
+def test_a_damaged_file_of_the_same_size_is_written_again(published, tickets):
+    path, whole = damage(published)
+    build(published, tickets=tickets)
+    assert publish_now(published).is_new
+    assert (published.home.current_marts / path).read_bytes() == whole
+    with duckdb.connect(str(published.home.current_db), read_only=True) as connection:
+        found = connection.execute("select sum(ticket_count) from fct_hourly").fetchone()
+    assert found == (158 + 2 * tickets,)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"marts": {"a": {"files": [{}]}}}'])
+def test_a_manifest_that_cannot_be_read_has_every_file_written(published, text):
+    before = files(published)
+    (published.home.current_marts / "manifest.json").write_text(text)
+    build(published, tickets=27)
+    publish_now(published)
+    after = files(published)
+    assert after["business_month=2026-01"] == before["business_month=2026-01"]
+    assert len(after) == 3
+
+
 def test_where_there_are_no_hard_links_the_file_is_copied(published, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError("operation not supported")
