@@ -218,6 +218,38 @@ def test_where_there_are_no_hard_links_the_file_is_copied(published, monkeypatch
     assert pq.read_table(path / after["business_month=2026-01"]).num_rows == 124
 
 
+def test_each_folder_is_synced_once_after_all_files_and_before_readers_switch(
+    published, monkeypatch
+):
+    """Names are on the disk when readers see them, and a month costs no write of its own."""
+    events = []
+    fsync, link, symlink = os.fsync, os.link, os.symlink
+
+    def note_fsync(handle):
+        events.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def note_link(*arguments):
+        events.append("link")
+        link(*arguments)
+
+    def note_symlink(*arguments, **more):
+        events.append("switch")
+        symlink(*arguments, **more)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "link", note_link)
+    monkeypatch.setattr(os, "symlink", note_symlink)
+    build(published, tickets=27)
+    publish_now(published)
+    last_link = len(events) - events[::-1].index("link")
+    until_switch = events[last_link : events.index("switch")]
+    folders = [path for path in published.home.current_marts.resolve().rglob("*") if path.is_dir()]
+    assert len(folders) == 4
+    assert [events.count(str(path)) for path in folders] == [1, 1, 1, 1]
+    assert {str(path) for path in folders} <= set(until_switch)
+
+
 def test_the_manifest_has_each_file_with_its_rows_and_hash(published):
     marts = published.home.current_marts
     listed = json.loads((marts / "manifest.json").read_text())["marts"]
