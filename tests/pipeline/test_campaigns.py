@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from ksi_pipeline.defs.steps.campaigns import EFFECTS
+
 from .homes import make_workspace, query, run
 
 pytestmark = pytest.mark.slow
@@ -154,6 +156,13 @@ def test_a_run_in_which_nothing_changed_starts_no_dbt_and_publishes_nothing(meas
     before = dbt_selected(workspace), os.readlink(workspace.home.current_db)
     assert run(workspace, LAST).changed_nothing
     assert (dbt_selected(workspace), os.readlink(workspace.home.current_db)) == before
+
+
+def test_another_version_of_the_rule_judges_campaigns_anew(measured, monkeypatch):
+    workspace, _ = measured
+    assert not EFFECTS.is_outdated(workspace)
+    monkeypatch.setattr("ksi_pipeline.defs.steps.campaigns.EFFECT_RULE_VERSION", 0)
+    assert EFFECTS.is_outdated(workspace)
 
 
 def test_a_campaign_of_an_unknown_unit_fails_the_run_and_readers_keep_what_they_have(measured):

@@ -8,6 +8,8 @@ from ksi_pipeline.defs.steps.python_step import Decided, PythonStep
 from ksi_pipeline.defs.workspace import Workspace, digest
 from ksi_pipeline.store.lake_views import open_duckdb
 
+_RULED = "benchmarks decided by"
+
 
 def _suppress(workspace: Workspace) -> Decided:
     """Decide which totals of tenants may be shown.
@@ -20,7 +22,17 @@ def _suppress(workspace: Workspace) -> Decided:
         months.select(TENANT_MONTHS.names).cast(TENANT_MONTHS), workspace.benchmarks
     )
     inputs = digest(months.to_pylist(), workspace.benchmarks, BENCHMARK_RULE_VERSION)
-    return Decided(decided, inputs)
+    return Decided(decided, inputs, {_RULED: _rules(workspace)})
+
+
+def _is_outdated(workspace: Workspace) -> bool:
+    """Whether what may be shown was decided by other thresholds, or by another rule."""
+    ruled = workspace.store.ledger.inputs_of(_RULED)
+    return ruled is not None and ruled != _rules(workspace)
+
+
+def _rules(workspace: Workspace) -> str:
+    return digest(workspace.benchmarks, BENCHMARK_RULE_VERSION)
 
 
 def _has_no_month(workspace: Workspace) -> bool:
@@ -44,4 +56,5 @@ SUPPRESSION = PythonStep(
     noted_as="benchmarks",
     decide=_suppress,
     has_nothing=_has_no_month,
+    is_outdated=_is_outdated,
 )

@@ -37,7 +37,7 @@ def _judge(workspace: Workspace) -> Decided:
         row["verdict_text"] = verdict_text(row)
     table = pa.Table.from_pylist(rows, schema=CAMPAIGN_EFFECT)
     inputs = digest(rows, campaigns, EFFECT_RULE_VERSION)
-    return Decided(table, inputs, {_READ: digest(campaigns)})
+    return Decided(table, inputs, {_READ: _read_as(campaigns)})
 
 
 def _effects(
@@ -108,15 +108,20 @@ def _record(metric: Metric, days: Sequence[dict[str, Any]]) -> UnitRecord:
 
 
 def _is_outdated(workspace: Workspace) -> bool:
-    """Whether campaigns.yaml says something else than when it was judged.
+    """Whether campaigns.yaml says something else than when it was judged, or the rule does.
 
     Raises:
         ConfigError: the file is wrong, or names a unit that no space file has.
     """
     path = workspace.home.campaigns
     campaigns = load_campaigns(path, workspace.spaces()) if path.exists() else ()
-    judged = workspace.store.ledger.inputs_of(_READ) or digest(())
-    return judged != digest(campaigns)
+    judged = workspace.store.ledger.inputs_of(_READ) or _read_as(())
+    return judged != _read_as(campaigns)
+
+
+def _read_as(campaigns: tuple[Campaign, ...]) -> str:
+    """Hash what campaigns are judged from beside models; no campaign is judged by no rule."""
+    return digest(campaigns, EFFECT_RULE_VERSION) if campaigns else digest(())
 
 
 def _has_no_campaign(workspace: Workspace) -> bool:
