@@ -36,6 +36,7 @@ from ksi_pipeline.defs.steps.build import (
     prepare_manifest,
 )
 from ksi_pipeline.defs.steps.metric_rules import built_rules
+from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.workspace import Workspace
 
 FULL_REFRESH = "ksi/full_refresh"
@@ -111,8 +112,8 @@ def dbt_marts(project_dir: Path) -> dg.AssetsDefinition:
             if outdated and is_first_built(workspace):
                 yield from _as_they_are(context)
             return
-        if plan.full_refresh and not full_refresh:
-            context.log.info("Rules in metrics.yaml changed; every hour is built anew.")
+        if plan.because:
+            context.log.info("%s; every hour is built anew.", plan.because)
         context.log.info("Building %d affected unit-hours.", plan.unit_hours)
         if plan.full_refresh:
             # what was decided may be shown by other rules
@@ -168,18 +169,12 @@ def mart_names(project_dir: Path) -> list[str]:
     )
 
 
-def _columns_of(project_dir: Path, mart: str) -> dict[str, str]:
-    """Give the columns of a mart's contract with their types."""
-    nodes = json.loads(prepare_manifest(project_dir).read_text())["nodes"].values()
-    (node,) = (n for n in nodes if n["name"] == mart and n["resource_type"] == "model")
-    return {name: column["data_type"] for name, column in node["columns"].items()}
-
-
 def _needs_no_dbt(project_dir: Path, workspace: Workspace) -> bool:
     """Whether each mart of the second selection shows what was decided, or has nothing to show."""
+    columns = columns_of_models(prepare_manifest(project_dir))
     return all(
-        step.is_shown(workspace)
-        or step.show_nothing(workspace, _columns_of(project_dir, step.mart))
+        step.is_shown(workspace, columns[step.mart])
+        or step.show_nothing(workspace, columns[step.mart])
         for step in PYTHON_STEPS
     )
 

@@ -16,12 +16,14 @@ from ksi_pipeline.defs.steps.build import (
     dbt_arguments,
     mark_first_built,
     plan_build,
+    prepare_manifest,
     publish_marts,
 )
 from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.metric_rules import metric_rules
+from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_answers
 from ksi_pipeline.defs.steps.space import load_spaces
@@ -190,7 +192,8 @@ class StreamHome:
     def _second(self, workspace: Workspace) -> None:
         for step in PYTHON_STEPS:
             step.update(workspace)
-        if not all(step.is_shown(workspace) for step in PYTHON_STEPS):
+        columns = columns_of_models(prepare_manifest(workspace.dbt_project_dir))
+        if not all(step.is_shown(workspace, columns[step.mart]) for step in PYTHON_STEPS):
             self._dbt(workspace, "--select", AFTER_PYTHON, is_full=False)
 
     def _dbt(self, workspace: Workspace, *selection: str, is_full: bool) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -10,7 +11,8 @@ from ksi_pipeline.core.benchmarks import BenchmarkRules
 from ksi_pipeline.core.disclosure import Protection
 from ksi_pipeline.core.time import OpeningHours
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
-from ksi_pipeline.defs.steps.build import AFTER_PYTHON
+from ksi_pipeline.defs.steps.build import AFTER_PYTHON, prepare_manifest
+from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Change, Store
@@ -187,14 +189,32 @@ def test_a_month_that_is_not_over_has_no_row(built):
     assert [str(row["month_start"]) for row in months] == ["2026-02-01"]
 
 
-def test_what_was_decided_stands_until_a_month_or_a_rule_changes(built):
-    assert SUPPRESSION.is_shown(built)
+@pytest.fixture(scope="module")
+def columns():
+    manifest = prepare_manifest(Path(__file__).resolve().parents[2] / "dbt_project")
+    return columns_of_models(manifest)[SUPPRESSION.mart]
+
+
+def test_what_was_decided_stands_until_a_month_or_a_rule_changes(built, columns):
+    assert SUPPRESSION.is_shown(built, columns)
     SUPPRESSION.update(built)
-    assert SUPPRESSION.is_shown(built)
+    assert SUPPRESSION.is_shown(built, columns)
     stricter = replace(built, benchmarks=BenchmarkRules())
     SUPPRESSION.update(stricter)
-    assert not SUPPRESSION.is_shown(stricter)
+    assert not SUPPRESSION.is_shown(stricter, columns)
     SUPPRESSION.update(built)
+
+
+def test_a_mart_with_other_columns_does_not_show_what_was_decided(built, columns):
+    first, *others = columns
+    assert not SUPPRESSION.is_shown(built, {**columns, "one_more": "bigint"})
+    assert not SUPPRESSION.is_shown(built, {name: columns[name] for name in others})
+    assert not SUPPRESSION.is_shown(built, {**columns, first: "bigint"})
+
+
+def test_other_thresholds_are_decided_anew_though_no_model_was_built(built):
+    assert not SUPPRESSION.is_outdated(built)
+    assert SUPPRESSION.is_outdated(replace(built, benchmarks=BenchmarkRules()))
 
 
 def test_at_five_other_operators_fashion_is_hidden_and_all_of_the_site_is_shown(

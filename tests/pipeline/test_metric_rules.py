@@ -6,7 +6,7 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
-from ksi_pipeline.defs.steps.build import dbt_arguments, plan_build
+from ksi_pipeline.defs.steps.build import dbt_arguments, plan_build, prepare_manifest
 from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.store.store import Change
 
@@ -67,6 +67,8 @@ def test_a_rule_edited_in_the_dbt_project_is_noticed_and_the_file_wins(built, tm
     text = (built.dbt_project_dir / "dbt_project.yml").read_text()
     changed = text.replace("bounce_dwell_s: 120", "bounce_dwell_s: 90")
     (project / "dbt_project.yml").write_text(changed)
+    (project / "target").mkdir()
+    shutil.copy(prepare_manifest(built.dbt_project_dir), project / "target")
     built.dbt_project_dir = project
     assert metric_rules(built)["bounce_dwell_s"] == 90
     assert plan_build(built, full_refresh=False).full_refresh

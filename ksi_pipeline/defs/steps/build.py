@@ -17,6 +17,7 @@ from ksi_pipeline.defs.steps.final_after import (
     note_final_after,
 )
 from ksi_pipeline.defs.steps.metric_rules import built_rules, metric_rules, noted
+from ksi_pipeline.defs.steps.model_columns import BUILT_WITH, built_columns, columns_digest
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.metrics import Rules
 from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
@@ -39,24 +40,30 @@ class BuildPlan:
     Attributes:
         up_to_seq: affected hours after this one belong to a later build.
         unit_hours: how many unit-hours are affected.
-        full_refresh: whether every mart is built whole, asked for or because rules changed.
+        full_refresh: whether every mart is built whole.
+        because: why it is though nobody asked for it; null where somebody did, or it is not.
+        columns: hash of the columns that the models are built with.
         rules: by which the marts count; a file that is edited meanwhile is for the next build.
     """
 
     up_to_seq: int
     unit_hours: int
     full_refresh: bool
+    because: str | None
+    columns: str
     rules: Rules
 
 
 def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     """Register the lake and say what to build; None when nothing changed since the last.
 
-    Rules that are others than the marts were built by make it a full refresh.
+    Rules and columns that are others than the marts were built by make it a full refresh.
     """
     store = workspace.store
     rules = metric_rules(workspace)
-    full_refresh |= is_first_built(workspace) and rules != built_rules(workspace)
+    columns = columns_digest(prepare_manifest(workspace.dbt_project_dir))
+    because = None if full_refresh else _why_all(workspace, rules, columns)
+    full_refresh |= because is not None
     note_final_after(workspace)
     seq = pending_seq(store)
     if full_refresh and seq is None:
@@ -66,13 +73,24 @@ def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     count = register_lake(
         store, up_to_seq=seq, all_hours=full_refresh, memory_limit=workspace.memory_limit
     )
-    return BuildPlan(seq, count, full_refresh, rules)
+    return BuildPlan(seq, count, full_refresh, because, columns, rules)
+
+
+def _why_all(workspace: Workspace, rules: Rules, columns: str) -> str | None:
+    """Say why what was built has to be built whole; null where it need not be."""
+    if not is_first_built(workspace):
+        return None
+    if rules != built_rules(workspace):
+        return "Rules in metrics.yaml changed"
+    if columns != built_columns(workspace):
+        return "The marts have other columns in this version"
+    return None
 
 
 def mark_first_built(workspace: Workspace, plan: BuildPlan) -> None:
     """Note that the build database holds the models of the first selection up to the plan."""
     # A full refresh may repeat a sequence; forgetting the rest builds and publishes it again.
-    steps = {_FIRST: str(plan.up_to_seq), **noted(plan.rules)}
+    steps = {_FIRST: str(plan.up_to_seq), BUILT_WITH: plan.columns, **noted(plan.rules)}
     change = Change(steps=steps, dropped_steps=[_BUILT, _PUBLISHED])
     workspace.store.commit(change)
 

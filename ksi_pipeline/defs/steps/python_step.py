@@ -76,12 +76,22 @@ class PythonStep:
         register_dataset(workspace.store, self.dataset, memory_limit=workspace.memory_limit)
         return int(decided.table.num_rows)
 
-    def is_shown(self, workspace: Workspace) -> bool:
-        """Whether the build database has the mart of what was decided last."""
+    def is_shown(self, workspace: Workspace, columns: Mapping[str, str]) -> bool:
+        """Whether the build database has the mart of what was decided last, with these columns.
+
+        Args:
+            workspace: the data home.
+            columns: of the mart, with their types.
+        """
         if not self.is_noted_as_shown(workspace):
             return False
+        nulls = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns.items())
         with open_duckdb(workspace.home.build_db, workspace.memory_limit) as connection:
-            return has_table(connection, "marts", self.mart)
+            if not has_table(connection, "marts", self.mart):
+                return False
+            held = connection.sql(f"from marts.{self.mart}")
+            meant = connection.sql(f"select {nulls}")
+            return (held.columns, held.types) == (meant.columns, meant.types)
 
     def is_noted_as_shown(self, workspace: Workspace) -> bool:
         """Whether what was decided last was shown; the build database is not asked."""
