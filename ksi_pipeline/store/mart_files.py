@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.store.files import sync, write_atomically
 
 MANIFEST = "manifest.json"
@@ -64,6 +65,9 @@ def write_marts(connection: duckdb.DuckDBPyConnection, folder: Path, before: Pat
 
     Returns:
         The files of each mart, by its name, in order.
+
+    Raises:
+        ContractError: E_MART_DATE, rows of a mart have no business_date.
     """
     folder.mkdir(parents=True)
     known = _known_files(before)
@@ -139,13 +143,25 @@ def _write_mart(
 def _months(
     connection: duckdb.DuckDBPyConnection, mart: str, columns: Mapping[str, str]
 ) -> list[tuple[str, int, str]]:
-    """Give each month with its rows and what they hash to, whatever their order."""
+    """Give each month with its rows and what they hash to, whatever their order.
+
+    Raises:
+        ContractError: E_MART_DATE, rows have no business_date.
+    """
     listed = ", ".join(_quoted(name) for name in columns)
     months = connection.execute(
         f"select strftime({_DATE}, '%Y-%m') as month, count(*), "
         f"concat_ws(' ', count(*), sum(hash({listed})::hugeint), bit_xor(hash({listed}))) "
         f"from marts.{mart} group by month order by month"
     ).fetchall()
+    undated = sum(rows for month, rows, _ in months if month is None)
+    if undated:
+        raise ContractError(
+            f"Publishing marts.{mart} failed: {undated} of its rows have no {_DATE}, so no month "
+            "has them. Nothing was published; readers keep the last snapshot. Correct the model, "
+            "and run ksi run --full-refresh.",
+            code="E_MART_DATE",
+        )
     return months or [(_NO_MONTH, 0, "")]
 
 

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.snapshot import publish
 from ksi_pipeline.store.store import Store
@@ -202,6 +203,16 @@ def test_a_manifest_that_cannot_be_read_has_every_file_written(published, text):
     after = files(published)
     assert after["business_month=2026-01"] == before["business_month=2026-01"]
     assert len(after) == 3
+
+
+def test_rows_without_a_business_date_are_refused_by_the_name_of_their_mart(published):
+    before = published.home.current_marts.resolve()
+    with duckdb.connect(str(published.home.build_db)) as connection:
+        connection.execute("insert into marts.fct_hourly (unit_key) values ('mall/0001')")
+    with pytest.raises(ContractError, match="fct_hourly failed: 1 of its rows") as raised:
+        publish_now(published)
+    assert raised.value.code == "E_MART_DATE"
+    assert published.home.current_marts.resolve() == before
 
 
 def test_where_there_are_no_hard_links_the_file_is_copied(published, monkeypatch):
