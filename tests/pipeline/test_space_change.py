@@ -164,6 +164,17 @@ def test_a_line_that_changes_its_role_touches_all_hours_of_its_unit(shop):
     assert touched(shop, text) == {("0001", hour) for hour in hours(shop)}
 
 
+def test_a_zone_that_becomes_one_of_staff_touches_all_units_whose_staff_a_camera_may_tell(shop):
+    def text(zone: str) -> str:
+        return TEXT.replace("zones:", f"zones:\n  - {zone}")
+
+    touched(shop, text(ZONE))
+    forget_touched(shop)
+    units = ("_common", "0001", "0002")
+    expected = {(unit, hour) for hour in hours(shop) for unit in units}
+    assert touched(shop, text(ZONE.replace("display", "staff"))) == expected
+
+
 def test_another_currency_touches_all_hours_of_all_units(shop):
     text = TEXT.replace("EUR", "USD")
     units = ("_common", "0001", "0002")

@@ -102,14 +102,16 @@ def _differing_spans(before: pa.Table, after: pa.Table) -> Iterator[tuple[str | 
     for side, table in enumerate((before, after)):
         for row in table.to_pylist():
             span = row.pop("valid_from_utc", None), row.pop("valid_to_utc", None)
-            key = row.get("unit_id"), *(row[name] for name in sorted(row.keys() - _OF_NO_HOUR))
+            # a camera that sees a staff zone tells the staff of every unit whose doors it sees
+            unit_id = None if row.get("role") == "staff" else row.get("unit_id")
+            key = unit_id, *(row[name] for name in sorted(row.keys() - _OF_NO_HOUR))
             held.setdefault(key, ([], []))[side].append(span)
     for key, (old, new) in held.items():
         bounds = sorted({end for span in (*old, *new) for end in span if end is not None})
         for start, end in pairwise([None, *bounds, None]):
             if _holds(old, start, end) != _holds(new, start, end):
-                unit_id = key[0]
-                yield None if unit_id is None else str(unit_id), start, end
+                named = key[0]
+                yield None if named is None else str(named), start, end
 
 
 def _holds(spans: list[_Span], start: datetime | None, end: datetime | None) -> bool:

@@ -44,7 +44,7 @@ def update_staff(workspace: Workspace, space: Space) -> None:
 def _flag_day(
     workspace: Workspace, source: str, day: str, plan: SitePlan, step: str, inputs: str
 ) -> None:
-    """Flag the tracklets of one UTC day; touched is where those with another flag went and stayed."""
+    """Flag the tracklets of a UTC day; touched is where those with another flag went and stayed."""
     store = workspace.store
     table = tracklet_staff(_visits(workspace, plan, source, day), plan)
     before = store.read("tracklet_staff", source=source, partition=day)
