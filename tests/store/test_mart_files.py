@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import nullcontext
 from datetime import date, timedelta
 
 import duckdb
@@ -109,6 +110,20 @@ def test_duckdb_polars_and_pyarrow_read_all_rows_and_filter_by_month(published):
     expected = [("2025-12", 8, 56), ("2026-01", 124, 124), ("2026-02", 28, 28)]
     assert by_duckdb == by_polars == by_arrow == expected
     assert set(frame["unit_id"]) == set(table["unit_id"].to_pylist()) == {"0001", "0002"}
+
+
+@pytest.mark.parametrize("is_resolved", [True, False])
+def test_an_open_dataset_reads_on_after_two_publishes_if_its_path_was_resolved(
+    published, is_resolved
+):
+    marts = published.home.current_marts
+    folder = (marts.resolve() if is_resolved else marts) / "fct_hourly"
+    opened = ds.dataset(folder, format="parquet", partitioning="hive")
+    for tickets in (26, 27):
+        build(published, tickets=tickets)
+        publish_now(published)
+    with nullcontext() if is_resolved else pytest.raises(FileNotFoundError):
+        assert pc.sum(opened.to_table()["ticket_count"]).as_py() == 208
 
 
 def test_the_month_is_in_the_path_and_not_in_the_rows(published):
