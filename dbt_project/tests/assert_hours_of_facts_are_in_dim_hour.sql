@@ -2,6 +2,18 @@
 -- Every hour of an hourly fact is in dim_hour, so that a join by site_id and hour_start_utc loses
 -- no row.
 
+{% set facts = [
+    'fct_traffic_hourly',
+    'fct_sales_hourly',
+    'fct_category_sales_hourly',
+    'fct_conversion_hourly',
+    'fct_zone_hourly',
+    'fct_zone_sales_hourly',
+    'fct_queue_hourly',
+    'fct_occupancy_hourly',
+    'fct_data_completeness_hourly',
+] %}
+
 with
 
 hours as (
@@ -12,59 +24,14 @@ hours as (
 
 fact_hours as (
 
-    select
-        site_id,
-        hour_start_utc
+    {% for fact in facts %}
+        select
+            site_id,
+            hour_start_utc
 
-    from {{ ref('fct_traffic_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_sales_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_category_sales_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_conversion_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_zone_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_zone_sales_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_queue_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_occupancy_hourly') }}
-    union all
-    select
-        site_id,
-        hour_start_utc
-
-    from {{ ref('fct_data_completeness_hourly') }}
+        from {{ ref(fact) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

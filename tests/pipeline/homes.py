@@ -61,7 +61,12 @@ def run(
 def marts_of(home: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of all published marts."""
     with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
-        names = [row[0] for row in connection.execute("show tables").fetchall()]
+        names = [
+            row[0]
+            for row in connection.execute(
+                "select table_name from duckdb_tables() order by table_name"
+            ).fetchall()
+        ]
         return {
             name: connection.execute(f"select * from {name} order by all").fetchall()
             for name in names
