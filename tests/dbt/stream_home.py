@@ -76,14 +76,14 @@ class StreamHome:
     absent_means: str = "missing"
     final_after_h: int = 72
     file_count: int = 0
-    has_models: bool = False
+    views_made_with: str | None = None
 
     def copied_to(self, root: Path) -> "StreamHome":
         """The same home elsewhere, from which things may go on differently."""
         shutil.copytree(self.root, root, symlinks=True)
         copy = StreamHome(root, self.calendar, self.api, self.dbt, self.now)
         copy.till, copy.campaigns = dict(self.till), self.campaigns
-        copy.file_count, copy.has_models = self.file_count, self.has_models
+        copy.file_count, copy.views_made_with = self.file_count, self.views_made_with
         copy.chosen = {site: dict(ways) for site, ways in self.chosen.items()}
         return copy
 
@@ -158,10 +158,11 @@ class StreamHome:
             return
         plan = plan_build(workspace, full_refresh=False)
         if plan is not None:
-            # a view stays as it was made, and most models are views
-            views = ["config.materialized:view"] if self.has_models else []
+            # a view stays as it was made while dbt is told the same, and most models are views
+            told = _told(workspace, is_full=False)[-1]
+            views = ["config.materialized:view"] if told == self.views_made_with else []
             self._dbt(workspace, "--exclude", f"{AFTER_PYTHON}+", *views, is_full=False)
-            self.has_models = True
+            self.views_made_with = told
             mark_first_built(workspace, plan)
         if stops_after == "first models":
             return
@@ -197,8 +198,7 @@ class StreamHome:
             self._dbt(workspace, "--select", AFTER_PYTHON, is_full=False)
 
     def _dbt(self, workspace: Workspace, *selection: str, is_full: bool) -> None:
-        told = dbt_arguments(workspace, full_refresh=is_full, rules=metric_rules(workspace))
-        told = told[told.index("--vars") :]
+        told = _told(workspace, is_full=is_full)
         refresh = ["--full-refresh"] if is_full else []
         self.dbt(workspace.home.build_db, "run", *refresh, *selection, *told)
 
@@ -260,3 +260,9 @@ def begin(calendar: inputs.Calendar, root: Path, api: PosApi, dbt: Dbt) -> Strea
     home.run()
     home.now += timedelta(hours=5)
     return home
+
+
+def _told(workspace: Workspace, *, is_full: bool) -> list[str]:
+    """The word --vars and what follows it."""
+    told = dbt_arguments(workspace, full_refresh=is_full, rules=metric_rules(workspace))
+    return told[told.index("--vars") :]

@@ -11,15 +11,10 @@ import pytest
 
 from ksi_pipeline.connectors.sql.values import INSTANT, WALL_TIME
 
+from ..grocer import SPACE as GROCER
+from ..grocer import STORES
 from ..ticket_files.homes import at, hours
-from ..ticket_files.test_real_files import (
-    BAKERY,
-    GROCER,
-    STORES,
-    compare_with_the_grocer,
-    counted,
-    written,
-)
+from ..ticket_files.test_real_files import BAKERY, compare_with_the_grocer, counted, written
 from .homes import Home, current
 
 pytestmark = pytest.mark.services
