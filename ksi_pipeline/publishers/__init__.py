@@ -1,0 +1,1 @@
+"""Targets: where marts are published to."""

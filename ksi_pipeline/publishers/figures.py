@@ -1,0 +1,125 @@
+"""One query that adds a table up by partition, in the SQL of each engine, and what it answered."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ksi_pipeline.core.publishing import NO_MONTH, WHOLE, Column, Figures, Part
+
+# A double's millionths are whole numbers that every engine rounds down alike and that fit 64 bits.
+_MILLION = "cast(1e6 as double precision)"
+_DATE = "business_date"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What engines spell differently; each has a place {} for the column.
+
+    Attributes:
+        bytes: of text.
+        micros: since 1970.
+        days: since 1970.
+        plain: text compared byte by byte.
+        month: of a date, like 2026-01.
+    """
+
+    bytes: str
+    micros: str
+    days: str
+    plain: str
+    month: str
+
+
+DUCKDB = Words(
+    bytes="strlen({})",
+    micros="epoch_us({})",
+    days="({} - date '1970-01-01')",
+    plain="{}",
+    month="strftime({}, '%Y-%m')",
+)
+
+
+def figures_query(
+    relation: str,
+    columns: Sequence[Column],
+    key: Sequence[str],
+    words: Words,
+    *,
+    is_by_month: bool,
+    where: str = "true",
+) -> str:
+    """Write the query; read its rows with `read_figures`.
+
+    Args:
+        relation: what stands behind `from`.
+        columns: to be added up.
+        key: those of them whose smallest and largest value are asked for.
+        words: of the engine.
+        is_by_month: one row for each month of business dates, else one for all.
+        where: which rows.
+    """
+    month = words.month.format(f'"{_DATE}"') if is_by_month else f"'{WHOLE}'"
+    by_name = {column.name: column for column in columns}
+    asked = [f"coalesce({month}, '{NO_MONTH}') as part", "count(*)"]
+    for name in key:
+        value = _key(by_name[name], words)
+        asked += [f"min({value})", f"max({value})"]
+    for column in columns:
+        asked += [_filled(column), _sum(column, words)]
+    text = f"select {', '.join(asked)} from {relation} where {where}"
+    return f"{text} group by 1" if is_by_month else text
+
+
+def read_figures(
+    mart: str, columns: Sequence[Column], key: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> dict[Part, Figures]:
+    """Give what the query answered, by partition."""
+    found = {}
+    for month, count, *rest in rows:
+        values = iter(rest)
+        keys = {name: (_text(next(values)), _text(next(values))) for name in key}
+        filled, sums = {}, {}
+        for column in columns:
+            filled[column.name] = int(next(values))
+            sums[column.name] = _whole(next(values), column.scale)
+        found[Part(mart, str(month))] = Figures(int(count), keys, filled, sums)
+    return found
+
+
+def _key(column: Column, words: Words) -> str:
+    quoted = f'"{column.name}"'
+    if column.type == "text":
+        return words.plain.format(quoted)
+    return words.micros.format(quoted) if column.type == "timestamp" else quoted
+
+
+def _filled(column: Column) -> str:
+    quoted = f'"{column.name}"'
+    return f"count(nullif({quoted}, ''))" if column.type == "text" else f"count({quoted})"
+
+
+def _sum(column: Column, words: Words) -> str:
+    quoted = f'"{column.name}"'
+    if column.type == "text":
+        return f"sum({words.bytes.format(quoted)})"
+    if column.type == "boolean":
+        return f"sum(case when {quoted} then 1 else 0 end)"
+    if column.type == "date":
+        return f"sum({words.days.format(quoted)})"
+    if column.type == "timestamp":
+        return f"sum({words.micros.format(quoted)})"
+    if column.type == "double":
+        return (
+            f"sum(case when abs({quoted}) < 1e12 then cast(floor({quoted} * {_MILLION}) as bigint) "
+            f"when abs({quoted}) < 1e18 then cast(floor({quoted}) as bigint) end)"
+        )
+    return f"sum({quoted})"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _whole(value: Any, scale: int) -> int:
+    return 0 if value is None else int(Decimal(value).scaleb(scale))
