@@ -17,6 +17,7 @@ from ksi_pipeline.cli.connector import connector
 from ksi_pipeline.cli.demo import demo
 from ksi_pipeline.cli.events import events
 from ksi_pipeline.cli.marts import marts
+from ksi_pipeline.cli.publish import publish
 from ksi_pipeline.cli.run import run
 from ksi_pipeline.cli.sandbox import sandbox
 from ksi_pipeline.cli.space import space
@@ -33,6 +34,7 @@ app.command()(demo)
 app.command()(run)
 app.command()(events)
 app.command()(marts)
+app.command()(publish)
 app.command()(sandbox)
 app.add_typer(space, name="space", help="The physical space: check a space file.")
 app.add_typer(video, name="video", help="Camera chunks to anonymous tracklets.")

@@ -56,7 +56,8 @@ class Figures:
     """What a partition adds up to, in whole numbers, so that no engine rounds another way.
 
     Attributes:
-        keys: smallest and largest value of each column of the grain, as text; null without rows.
+        keys: smallest and largest value of each column of the grain, as text and but for empty
+            text; null where there is none.
         filled: of each column, rows in which it is neither null nor empty text.
         sums: of each column: decimals in units of their last digit, doubles in millionths, text in
             bytes, dates in days and instants in microseconds since 1970, booleans by those true.

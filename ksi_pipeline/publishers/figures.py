@@ -90,7 +90,8 @@ def read_figures(
 def _key(column: Column, words: Words) -> str:
     quoted = f'"{column.name}"'
     if column.type == "text":
-        return words.plain.format(quoted)
+        # empty text is none where spreadsheets are concerned
+        return words.plain.format(f"nullif({quoted}, '')")
     return words.micros.format(quoted) if column.type == "timestamp" else quoted
 
 

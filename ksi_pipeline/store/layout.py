@@ -4,6 +4,7 @@ spaces/<site>.yaml                    the user's space files
 connectors.yaml                       the user's connectors
 campaigns.yaml                        the user's campaigns, if there are any
 metrics.yaml                          how the marts count, where it is not as shipped
+targets.yaml                          where marts are published to, if anywhere
 chunks/<site>/<camera>/<start>.mp4    video that cameras leave
 deliveries/<site>/<camera>/<start>/   tracklets counted beside the camera, as Parquet
 drops/<connector>/                    ticket files that tills and ERPs leave
@@ -87,6 +88,11 @@ class DataHome:
     def metrics(self) -> Path:
         """File of what marts are to count otherwise than shipped."""
         return self.root / "metrics.yaml"
+
+    @property
+    def targets(self) -> Path:
+        """File of targets."""
+        return self.root / "targets.yaml"
 
     @property
     def chunks(self) -> Path:

@@ -90,6 +90,16 @@ def write_manifest(folder: Path, number: int, marts: Mapping[str, Sequence[MartF
     write_atomically(folder / MANIFEST, lambda temporary: temporary.write_text(text))
 
 
+def read_manifest(folder: Path) -> Marts:
+    """Give the files of a snapshot by mart; none where it has no manifest."""
+    if not (folder / MANIFEST).exists():
+        return {}
+    marts = json.loads((folder / MANIFEST).read_text())["marts"]
+    return {
+        mart: [MartFile(**file) for file in told.get("files", ())] for mart, told in marts.items()
+    }
+
+
 def content_hash(marts: Mapping[str, Sequence[MartFile]]) -> str:
     """Hash what readers find: the names and the bytes of all files."""
     digest = hashlib.sha256()

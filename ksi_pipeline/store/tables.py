@@ -218,3 +218,20 @@ SQL_PULLS = Table(
     Index("sql_pulls_question", "connector_id", "question", "from_mark"),
     Index("sql_pulls_file", "file_id"),
 )
+
+# What targets are known to hold: one row for each partition of a mart.
+PUBLISH_RECEIPTS = Table(
+    "publish_receipts",
+    METADATA,
+    Column("target_id", String, primary_key=True),
+    Column("mart", String, primary_key=True),
+    # of business dates, like 2026-01; whole for a mart that is not in months
+    Column("month", String, primary_key=True),
+    Column("batch_id", String, nullable=False),
+    # false from before the batch becomes visible until the target was found to hold it
+    Column("is_done", Boolean, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    # JSON, read back from the target; null while it is not done
+    Column("figures", Text),
+    Column("published_at_utc", BigInteger, nullable=False),
+)

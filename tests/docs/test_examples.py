@@ -13,6 +13,7 @@ from ksi_pipeline.connectors.sql.guard import require_harmless
 from ksi_pipeline.connectors.ticket_files.config import TicketFilesConfig
 from ksi_pipeline.connectors.ticket_files.mapping import Columns, Mapping, load_mapping
 from ksi_pipeline.core.ticket_row import KNOWN_FIELDS, read_amounts, read_code, read_time
+from ksi_pipeline.publishers.config import KINDS, read_targets
 from ksi_pipeline.space.load import load_space
 from ksi_pipeline.space.model import (
     Area,
@@ -166,3 +167,32 @@ def test_the_query_in_the_docs_reads_only_what_it_names():
     (shown,) = [block for block in blocks(page, "yaml") if block.startswith("query:")]
     said = yaml.safe_load(shown)
     assert require_harmless("erp", said["query"], said["tables"], (), "postgresql")
+
+
+def targets_in(text):
+    return read_targets(yaml.safe_load(text), lambda _path: 1, "docs")
+
+
+@pytest.mark.parametrize("text", examples("yaml", "targets:"))
+def test_targets_in_the_docs_can_be_loaded(text):
+    assert len(targets_in(text)) == 1
+
+
+def test_the_example_of_targets_has_one_of_each_kind():
+    text = (REPO / "data" / "targets.yaml.example").read_text()
+    assert [target.kind for target in targets_in(text)] == list(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_of_a_target_is_documented_with_its_default(kind):
+    page = REPO / "docs" / "how-to" / f"publish-to-{kind}.md"
+    listed = {row[0].strip("`"): row[1].strip("`[]") for row in rows(page.read_text())}
+    fields = {field.alias or name: field for name, field in KINDS[kind].model_fields.items()}
+    assert set(listed) == set(fields)
+    for name, field in fields.items():
+        if field.is_required():
+            assert listed[name] == "required"
+        elif field.default is not None:
+            default = field.default
+            shown = ", ".join(default) if isinstance(default, list) else str(default)
+            assert listed[name] == shown

@@ -1,0 +1,1 @@
+"""Targets of kind `duckdb`: one DuckDB file."""

@@ -1,0 +1,193 @@
+"""One DuckDB file, replaced in one step: readers that have it open keep what they opened.
+
+The new file is made beside the old one, from a copy of it: only what changed is written.
+It has DuckDB's 1.2 format, so that older clients open it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from ksi_pipeline.core.errors import TransientError
+from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.publishers.base import Accept
+from ksi_pipeline.publishers.figures import DUCKDB, figures_query, read_figures
+from ksi_pipeline.publishers.on_disk import only_publisher, sync
+from ksi_pipeline.publishers.parquet import quoted, relation_figures, source
+from ksi_pipeline.publishers.plan import Change
+from ksi_pipeline.publishers.tables import BATCH_ID, of_part, type_named
+
+STORAGE_VERSION = "v1.2.0"
+
+
+class DuckdbTarget:
+    """Publishes to one file; nothing is opened before it is needed."""
+
+    def __init__(self, target_id: str, path: Path, memory_limit: str = "1GB") -> None:
+        """Take the file, which need not be there, and how much memory DuckDB may take."""
+        self.target_id = target_id
+        self._path = path
+        self._new = path.with_name(f".{path.name}.new")
+        self._memory_limit = memory_limit
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other publishers out; see Target."""
+        with only_publisher(self._path.with_name(f".{self._path.name}.lock"), self.target_id):
+            self._sweep()
+            yield
+
+    def columns(self, mart: str) -> tuple[Column, ...] | None:
+        """Give the columns of a table; see Target."""
+        if not self._path.exists():
+            return None
+        with self._open(self._path) as connection:
+            return _columns(connection, mart)
+
+    def figures(self, mart: str, sample: Batch) -> dict[Part, Figures]:
+        """Add a table up by partition; see Target."""
+        with self._open(self._path) as connection:
+            return _figures(connection, mart, sample)
+
+    def loads(self, changes: Sequence[Change]) -> list[list[Change]]:
+        """Replace the file once for all that changed."""
+        return [list(changes)] if changes else []
+
+    def stage(self, load: Sequence[Change]) -> dict[Part, Figures]:
+        """Write the new file beside the old one."""
+        self._sweep()
+        if self._path.exists():
+            shutil.copyfile(self._path, self._new)
+        with self._open(self._new, writes=True) as connection:
+            for change in load:
+                for statement in self._written(connection, change):
+                    connection.execute(statement)
+            connection.execute("checkpoint held")
+        sync(self._new)
+        with self._open(self._new) as connection:
+            return _of_changes(connection, load)
+
+    def apply(self, load: Sequence[Change], accept: Accept) -> None:
+        """Put the new file in the place of the old one."""
+        with self._open(self._new) as connection:
+            accept(_of_changes(connection, load))
+        os.replace(self._new, self._path)
+        sync(self._path.parent)
+
+    def statements(self, change: Change) -> list[str]:
+        """Write the SQL of a change; see Target."""
+        held = self.columns(change.part.mart)
+        return [*_sql(change, held), f"-- in a copy that then replaces {self._path.name}"]
+
+    def grants(self) -> list[str]:
+        """Write which rights on files are needed."""
+        return [
+            f"# publishing needs to write to the folder {self._path.parent}",
+            f"# reading needs to read {self._path}",
+            f"chmod 644 {self._path}",
+        ]
+
+    def _written(self, connection: duckdb.DuckDBPyConnection, change: Change) -> list[str]:
+        return _sql(change, _columns(connection, change.part.mart))
+
+    @contextmanager
+    def _open(self, path: Path, *, writes: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with duckdb.connect(config={"memory_limit": self._memory_limit}) as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                how = f"storage_version '{STORAGE_VERSION}'" if writes else "read_only"
+                connection.execute(f"attach {quoted(path)} as held ({how})")
+                connection.execute("use held")
+                yield connection
+                connection.execute("use memory")
+                connection.execute("detach held")
+        except duckdb.IOException as error:
+            raise TransientError(
+                f"Target {self.target_id!r}: {self._path} could not be opened or written "
+                f"({str(error).splitlines()[0]}). Readers keep what they had. Close what holds the "
+                "file open for writing, or mend the disk; then publish again.",
+                code="E_TARGET_UNREACHABLE",
+            ) from error
+
+    def _sweep(self) -> None:
+        for path in (self._new, self._new.with_name(f"{self._new.name}.wal")):
+            path.unlink(missing_ok=True)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[Column, ...] | None:
+    rows = connection.execute(
+        "select column_name, data_type from duckdb_columns() "
+        "where database_name = 'held' and table_name = $1 order by column_index",
+        [mart],
+    ).fetchall()
+    named = [Column(name, type_named(kind)) for name, kind in rows if name != BATCH_ID]
+    return tuple(named) or None
+
+
+def _figures(
+    connection: duckdb.DuckDBPyConnection, mart: str, sample: Batch
+) -> dict[Part, Figures]:
+    held = {column.name for column in _columns(connection, mart) or ()}
+    columns = [column for column in sample.columns if column.name in held]
+    key = [name for name in sample.key if name in held]
+    is_by_month = sample.part.month != "whole"
+    query = figures_query(f'"{mart}"', columns, key, DUCKDB, is_by_month=is_by_month)
+    return read_figures(mart, columns, key, connection.execute(query).fetchall())
+
+
+def _of_changes(
+    connection: duckdb.DuckDBPyConnection, load: Sequence[Change]
+) -> dict[Part, Figures]:
+    found = {}
+    for change in load:
+        where = of_part(change.part)
+        if change.batch:
+            relation = f'(select * from "{change.part.mart}" where {where})'
+            found[change.part] = relation_figures(connection, relation, change.batch)
+        elif _columns(connection, change.part.mart):
+            query = f'select count(*) from "{change.part.mart}" where {where}'
+            (row,) = connection.execute(query).fetchall()
+            found[change.part] = Figures(int(row[0]))
+    return found
+
+
+def _sql(change: Change, held: Sequence[Column] | None) -> list[str]:
+    """Write what a change does to a table."""
+    table = f'"{change.part.mart}"'
+    batch = change.batch
+    if batch is None:
+        return [f"delete from {table} where {of_part(change.part)}"] if held else []
+    written = []
+    if held is None:
+        listed = ", ".join(f'"{column.name}" {_type(column)}' for column in batch.columns)
+        written.append(f"create table {table} ({listed}, {BATCH_ID} varchar)")
+    known = {column.name for column in held or batch.columns}
+    added = [column for column in batch.columns if column.name not in known]
+    written += [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
+    if held is None or added:
+        written += _comments(table, batch)
+    names = ", ".join(f'"{column.name}"' for column in batch.columns)
+    return [
+        *written,
+        "begin",
+        f"delete from {table} where {of_part(change.part)}",
+        f"insert into {table} ({names}, {BATCH_ID}) "
+        f"select {names}, '{batch.batch_id}' from {source(batch)}",
+        "commit",
+    ]
+
+
+def _comments(table: str, batch: Batch) -> list[str]:
+    told = [(f"table {table}", batch.about)]
+    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
+    return [
+        "comment on {} is '{}'".format(what, text.replace("'", "''")) for what, text in told if text
+    ]
+
+
+def _type(column: Column) -> str:
+    return "varchar" if column.type == "text" else column.type

@@ -1,0 +1,1 @@
+"""Targets of kind `files`: a folder of Parquet, CSV and XLSX."""

@@ -1,0 +1,68 @@
+"""What targets on this machine's disks share: one publisher at a time, and what is on the disk."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ksi_pipeline.core.errors import TransientError
+
+WAIT_S = 10.0
+_BETWEEN_S = 0.1
+
+
+@contextmanager
+def only_publisher(lock: Path, target: str) -> Iterator[None]:
+    """Hold a lock file for the block; it goes with its process, however it ends.
+
+    Raises:
+        TransientError: E_TARGET_BUSY, another publisher held it for WAIT_S seconds.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        end = time.monotonic() + WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise busy(target) from error
+                time.sleep(_BETWEEN_S)
+        yield
+
+
+def busy(target: str) -> TransientError:
+    """Say that somebody else publishes there."""
+    return TransientError(
+        f"Target {target!r}: another publisher works on it. Nothing was published. Wait until it "
+        "ends, and run this again; it finds what is left to do.",
+        code="E_TARGET_BUSY",
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hash the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def point_symlink(link: Path, name: str) -> None:
+    """Make a link point to what lies beside it, in one step."""
+    temporary = link.with_name(f".{link.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(name)
+    temporary.replace(link)
+    sync(link.parent)

@@ -1,0 +1,1 @@
+"""Targets of kind `postgres`: tables in one schema of a PostgreSQL database."""

@@ -1,0 +1,101 @@
+"""The SQL of PostgreSQL: tables with comments, stages, and the replacement of a partition."""
+
+from collections.abc import Sequence
+
+from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.publishers.figures import Words
+from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+
+POSTGRES = Words(
+    bytes="octet_length({})",
+    micros="cast(extract(epoch from {}) * 1000000 as bigint)",
+    days="({} - date '1970-01-01')",
+    plain='{} collate "C"',
+    month="to_char({}, 'YYYY-MM')",
+)
+# Of a schema: its tables of marts have the columns of marts, and these are not marts.
+STAGE = "ksi_stage_"
+_TYPES = {"text": "text", "double": "double precision", "timestamp": "timestamp"}
+
+
+def stage_name(batch: Batch) -> str:
+    """Give the name of the table that a batch waits in."""
+    return f"{STAGE}{batch.batch_id[:16]}"
+
+
+def create_stage(schema: str, batch: Batch) -> list[str]:
+    """Make the table that a batch waits in."""
+    name = f'"{schema}"."{stage_name(batch)}"'
+    return [
+        f"drop table if exists {name}",
+        f"create unlogged table {name} ({_listed(batch.columns)})",
+    ]
+
+
+def copy_into_stage(schema: str, batch: Batch) -> str:
+    """Write the COPY that fills it."""
+    names = _names(batch.columns)
+    return f'copy "{schema}"."{stage_name(batch)}" ({names}) from stdin with (format csv)'
+
+
+def make_table(schema: str, batch: Batch, held: Sequence[Column] | None) -> list[str]:
+    """Make the table of a mart, or add the columns that it lacks."""
+    table = f'"{schema}"."{batch.part.mart}"'
+    if held is None:
+        made = [f"create table {table} ({_listed(batch.columns)}, {BATCH_ID} text)"]
+        if any(column.name == "business_date" for column in batch.columns):
+            made.append(f"create index on {table} (business_date)")
+        return [*made, *_comments(table, batch)]
+    known = {column.name for column in held}
+    added = [column for column in batch.columns if column.name not in known]
+    made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
+    return [*made, *_comments(table, batch)] if made else []
+
+
+def replace_part(schema: str, batch: Batch) -> list[str]:
+    """Let the rows of a partition be those of the stage."""
+    table, names = f'"{schema}"."{batch.part.mart}"', _names(batch.columns)
+    stage = f'"{schema}"."{stage_name(batch)}"'
+    return [
+        remove_part(schema, batch.part),
+        f"insert into {table} ({names}, {BATCH_ID}) "
+        f"select {names}, '{batch.batch_id}' from {stage}",
+        f"drop table {stage}",
+    ]
+
+
+def remove_part(schema: str, part: Part) -> str:
+    """Write the removal of a partition's rows."""
+    return f'delete from "{schema}"."{part.mart}" where {of_part(part)}'
+
+
+def grants(schema: str, publisher: str, reader: str) -> list[str]:
+    """Write the least rights that publishing and reading need."""
+    return [
+        f'create schema if not exists "{schema}";',
+        f'grant usage, create on schema "{schema}" to "{publisher}";',
+        f'grant usage on schema "{schema}" to "{reader}";',
+        f'grant select on all tables in schema "{schema}" to "{reader}";',
+        f'alter default privileges for role "{publisher}" in schema "{schema}" '
+        f'grant select on tables to "{reader}";',
+    ]
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(f'"{column.name}" {_type(column)}' for column in columns)
+
+
+def _names(columns: Sequence[Column]) -> str:
+    return ", ".join(f'"{column.name}"' for column in columns)
+
+
+def _type(column: Column) -> str:
+    return _TYPES.get(column.type, column.type)
+
+
+def _comments(table: str, batch: Batch) -> list[str]:
+    told = [(f"table {table}", batch.about)]
+    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
+    return [
+        "comment on {} is '{}'".format(what, text.replace("'", "''")) for what, text in told if text
+    ]
