@@ -17,9 +17,10 @@ from ksi_pipeline.defs.automation import (
     tickets_job,
 )
 from ksi_pipeline.defs.checks import CHECKS
-from ksi_pipeline.defs.dbt import dbt_marts, dbt_marts_after_python
+from ksi_pipeline.defs.dbt import dbt_marts, dbt_marts_after_python, mart_names
 from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
+from ksi_pipeline.defs.publish_targets import target_definitions
 from ksi_pipeline.defs.python_steps import python_steps
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.ticket_backfill import ticket_backfill
@@ -87,6 +88,7 @@ def make_instance(settings: Settings) -> dg.DagsterInstance:
 
 def make_definitions(workspace: Workspace) -> dg.Definitions:
     """Wire the assets to one workspace."""
+    targets = target_definitions(workspace, lambda: mart_names(workspace.dbt_project_dir))
     return dg.Definitions(
         assets=[
             space_model,
@@ -103,10 +105,11 @@ def make_definitions(workspace: Workspace) -> dg.Definitions:
             *python_steps(),
             dbt_marts_after_python(workspace.dbt_project_dir),
             published(workspace.dbt_project_dir),
+            *targets.assets,
         ],
         asset_checks=CHECKS,
-        jobs=[main_job, tickets_job, backfill_job],
-        schedules=[HOURLY],
+        jobs=[main_job, tickets_job, backfill_job, *targets.jobs],
+        schedules=[HOURLY, *targets.schedules],
         sensors=[CONNECTORS_DUE],
         resources={"workspace": workspace},
     )

@@ -177,7 +177,7 @@ class PostgresPlace(Place):
         server.new_role("ksi_publisher", SECRET)
         server.new_role("ksi_reader", SECRET)
         url = server.url(self.database, "ksi_publisher", SECRET)
-        settings = {"id": "t", "kind": "postgres", "url_env": "WAREHOUSE_URL", "lock_wait_s": 0}
+        settings = {"id": "t", "kind": "postgres", "url_env": "WAREHOUSE_URL", "lock_wait_s": 2}
         super().__init__(folder, settings, {"WAREHOUSE_URL": url})
         with server.connection(self.database) as connection:
             for statement in self.target().grants():

@@ -78,6 +78,7 @@ def told(target: str, env: str) -> Iterator[None]:
     The error has no cause and no context: whoever writes down both would write down the URL.
 
     Raises:
+        ConfigError: E_TARGET_SECRET, the URL cannot be read.
         PermanentError: E_TARGET_AUTH, E_TARGET_RIGHTS, E_TARGET_TYPE, E_TARGET_FAILED.
         TransientError: E_TARGET_UNREACHABLE, E_TARGET_TIMEOUT.
     """
@@ -85,9 +86,18 @@ def told(target: str, env: str) -> Iterator[None]:
     try:
         yield
     except driver(target).Error as error:
-        failure = _failure(error, target, env)
+        is_no_url = isinstance(error, driver(target).ProgrammingError) and not error.sqlstate
+        failure = _no_url(target, env) if is_no_url else _failure(error, target, env)
     if failure is not None:
         raise failure
+
+
+def _no_url(target: str, env: str) -> ConfigError:
+    return ConfigError(
+        f"Target {target!r}: what {env} holds is no URL that PostgreSQL's driver can read. Nothing "
+        "was published. Write it like postgresql://user:password@host/database.",
+        code="E_TARGET_SECRET",
+    )
 
 
 def _failure(error: Exception, target: str, env: str) -> KsiError:
