@@ -42,6 +42,13 @@ def test_wrong_credentials_are_told_apart_and_never_shown(place, marts, change, 
     assert SECRET not in shown
 
 
+def test_the_password_is_in_no_file(place, marts):
+    place.publish(marts.batches())
+    written = [path for path in place.folder.rglob("*") if path.is_file()]
+    assert written
+    assert [path for path in written if SECRET.encode() in path.read_bytes()] == []
+
+
 def test_without_the_grants_the_message_says_how_to_get_them(place, marts):
     with place.server.connection(place.database) as connection:
         connection.execute("drop schema ksi")
