@@ -122,7 +122,7 @@ def test_every_mart_column_is_described_and_says_what_null_means(dbt_project):
 def test_the_hours_of_every_hourly_fact_are_looked_up_in_dim_hour(dbt_project):
     check = dbt_project / "tests" / "assert_hours_of_facts_are_in_dim_hour.sql"
     hourly = {path.stem for path in (dbt_project / "models" / "marts").glob("fct_*_hourly.sql")}
-    assert set(re.findall(r"ref\('(fct_\w+)'\)", check.read_text())) == hourly
+    assert set(re.findall(r"'(fct_\w+)'", check.read_text())) == hourly
 
 
 def test_sql_stays_portable_and_layers_stay_apart(dbt_project):

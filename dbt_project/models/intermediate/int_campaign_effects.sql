@@ -4,10 +4,10 @@
 
 with
 
-effects as (
+final as (
 
     select * from {{ ref('stg_campaign_effect') }}
 
 )
 
-select * from effects
+select * from final
