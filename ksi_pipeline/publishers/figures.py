@@ -7,8 +7,6 @@ from typing import Any
 
 from ksi_pipeline.core.publishing import NO_MONTH, WHOLE, Column, Figures, Part
 
-# A double's millionths are whole numbers that every engine rounds down alike and that fit 64 bits.
-_MILLION = "cast(1e6 as double precision)"
 _DATE = "business_date"
 
 
@@ -22,6 +20,9 @@ class Words:
         days: since 1970.
         plain: text compared byte by byte.
         month: of a date, like 2026-01.
+        name: of a column.
+        double: the type, in a cast.
+        bigint: the type, in a cast.
     """
 
     bytes: str
@@ -29,6 +30,9 @@ class Words:
     days: str
     plain: str
     month: str
+    name: str = '"{}"'
+    double: str = "double precision"
+    bigint: str = "bigint"
 
 
 DUCKDB = Words(
@@ -59,14 +63,14 @@ def figures_query(
         is_by_month: one row for each month of business dates, else one for all.
         where: which rows.
     """
-    month = words.month.format(f'"{_DATE}"') if is_by_month else f"'{WHOLE}'"
+    month = words.month.format(words.name.format(_DATE)) if is_by_month else f"'{WHOLE}'"
     by_name = {column.name: column for column in columns}
     asked = [f"coalesce({month}, '{NO_MONTH}') as part", "count(*)"]
     for name in key:
         value = _key(by_name[name], words)
         asked += [f"min({value})", f"max({value})"]
     for column in columns:
-        asked += [_filled(column), _sum(column, words)]
+        asked += [_filled(column, words), _sum(column, words)]
     text = f"select {', '.join(asked)} from {relation} where {where}"
     return f"{text} group by 1" if is_by_month else text
 
@@ -88,20 +92,20 @@ def read_figures(
 
 
 def _key(column: Column, words: Words) -> str:
-    quoted = f'"{column.name}"'
+    quoted = words.name.format(column.name)
     if column.type == "text":
         # empty text is none where spreadsheets are concerned
         return words.plain.format(f"nullif({quoted}, '')")
     return words.micros.format(quoted) if column.type == "timestamp" else quoted
 
 
-def _filled(column: Column) -> str:
-    quoted = f'"{column.name}"'
+def _filled(column: Column, words: Words) -> str:
+    quoted = words.name.format(column.name)
     return f"count(nullif({quoted}, ''))" if column.type == "text" else f"count({quoted})"
 
 
 def _sum(column: Column, words: Words) -> str:
-    quoted = f'"{column.name}"'
+    quoted = words.name.format(column.name)
     if column.type == "text":
         return f"sum({words.bytes.format(quoted)})"
     if column.type == "boolean":
@@ -111,9 +115,11 @@ def _sum(column: Column, words: Words) -> str:
     if column.type == "timestamp":
         return f"sum({words.micros.format(quoted)})"
     if column.type == "double":
+        # millionths are whole numbers that every engine rounds down alike and that fit 64 bits
+        whole = f"{quoted} * cast(1e6 as {words.double})"
         return (
-            f"sum(case when abs({quoted}) < 1e12 then cast(floor({quoted} * {_MILLION}) as bigint) "
-            f"when abs({quoted}) < 1e18 then cast(floor({quoted}) as bigint) end)"
+            f"sum(case when abs({quoted}) < 1e12 then cast(floor({whole}) as {words.bigint}) "
+            f"when abs({quoted}) < 1e18 then cast(floor({quoted}) as {words.bigint}) end)"
         )
     return f"sum({quoted})"
 

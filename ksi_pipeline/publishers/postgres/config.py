@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.publishers.base_config import TargetBase
+from ksi_pipeline.publishers.refusals import no_secret
 
 _NAME = r"^[a-z_][a-z0-9_]{0,40}$"
 
@@ -41,10 +41,6 @@ class PostgresConfig(TargetBase):
         """
         value = (secrets(self.url_env) or "").strip()
         if not value:
-            raise ConfigError(
-                f"Target {self.id!r}: the environment variable {self.url_env} is not set or empty, "
-                "so there is no database to publish to; nothing was published. Set it to a URL "
-                "like postgresql://user:password@host/database where the pipeline runs.",
-                code="E_TARGET_SECRET",
-            )
+            example = "a URL like postgresql://user:password@host/database"
+            raise no_secret(self.id, self.url_env, example)
         return value.replace("postgresql+psycopg://", "postgresql://", 1)

@@ -18,67 +18,77 @@ STAGE = "ksi_stage_"
 _TYPES = {"text": "text", "double": "double precision", "timestamp": "timestamp"}
 
 
-def stage_name(batch: Batch) -> str:
-    """Give the name of the table that a batch waits in."""
-    return f"{STAGE}{batch.batch_id[:16]}"
+class PostgresSql:
+    """The statements of one schema; see Sql."""
 
+    words = POSTGRES
 
-def create_stage(schema: str, batch: Batch) -> list[str]:
-    """Make the table that a batch waits in."""
-    name = f'"{schema}"."{stage_name(batch)}"'
-    return [
-        f"drop table if exists {name}",
-        f"create unlogged table {name} ({_listed(batch.columns)})",
-    ]
+    def __init__(self, schema: str, publisher: str, reader: str) -> None:
+        """Take the schema, and the roles that publish and read."""
+        self._schema, self._publisher, self._reader = schema, publisher, reader
 
+    def table(self, mart: str) -> str:
+        """Give what stands behind `from`."""
+        return f'"{self._schema}"."{mart}"'
 
-def copy_into_stage(schema: str, batch: Batch) -> str:
-    """Write the COPY that fills it."""
-    names = _names(batch.columns)
-    return f'copy "{schema}"."{stage_name(batch)}" ({names}) from stdin with (format csv)'
+    def stage(self, batch: Batch) -> str:
+        """Give the table that a batch waits in."""
+        return self.table(f"{STAGE}{batch.batch_id[:16]}")
 
+    def create_stage(self, batch: Batch) -> list[str]:
+        """Make the table that a batch waits in."""
+        name = self.stage(batch)
+        return [
+            f"drop table if exists {name}",
+            f"create unlogged table {name} ({_listed(batch.columns)})",
+        ]
 
-def make_table(schema: str, batch: Batch, held: Sequence[Column] | None) -> list[str]:
-    """Make the table of a mart, or add the columns that it lacks."""
-    table = f'"{schema}"."{batch.part.mart}"'
-    if held is None:
-        made = [f"create table {table} ({_listed(batch.columns)}, {BATCH_ID} text)"]
-        if any(column.name == "business_date" for column in batch.columns):
-            made.append(f"create index on {table} (business_date)")
-        return [*made, *_comments(table, batch)]
-    known = {column.name for column in held}
-    added = [column for column in batch.columns if column.name not in known]
-    made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
-    return [*made, *_comments(table, batch)] if made else []
+    def fill_stage(self, batch: Batch) -> list[str]:
+        """Write the COPY that fills it."""
+        names = _names(batch.columns)
+        return [f"copy {self.stage(batch)} ({names}) from stdin with (format csv)"]
 
+    def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
+        """Make the table of a mart, or add the columns that it lacks."""
+        table = self.table(batch.part.mart)
+        if held is None:
+            made = [f"create table {table} ({_listed(batch.columns)}, {BATCH_ID} text)"]
+            if any(column.name == "business_date" for column in batch.columns):
+                made.append(f"create index on {table} (business_date)")
+            return [*made, *_comments(table, batch)]
+        known = {column.name for column in held}
+        added = [column for column in batch.columns if column.name not in known]
+        made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
+        return [*made, *_comments(table, batch)] if made else []
 
-def replace_part(schema: str, batch: Batch) -> list[str]:
-    """Let the rows of a partition be those of the stage."""
-    table, names = f'"{schema}"."{batch.part.mart}"', _names(batch.columns)
-    stage = f'"{schema}"."{stage_name(batch)}"'
-    return [
-        remove_part(schema, batch.part),
-        f"insert into {table} ({names}, {BATCH_ID}) "
-        f"select {names}, '{batch.batch_id}' from {stage}",
-        f"drop table {stage}",
-    ]
+    def replace_part(self, batch: Batch) -> list[str]:
+        """Let the rows of a partition be those of the stage."""
+        table, names = self.table(batch.part.mart), _names(batch.columns)
+        return [
+            self.remove_part(batch.part),
+            f"insert into {table} ({names}, {BATCH_ID}) "
+            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
+        ]
 
+    def remove_part(self, part: Part) -> str:
+        """Write the removal of a partition's rows."""
+        return f"delete from {self.table(part.mart)} where {of_part(part)}"
 
-def remove_part(schema: str, part: Part) -> str:
-    """Write the removal of a partition's rows."""
-    return f'delete from "{schema}"."{part.mart}" where {of_part(part)}'
+    def drop_stage(self, batch: Batch) -> list[str]:
+        """Drop the table that a batch waited in."""
+        return [f"drop table {self.stage(batch)}"]
 
-
-def grants(schema: str, publisher: str, reader: str) -> list[str]:
-    """Write the least rights that publishing and reading need."""
-    return [
-        f'create schema if not exists "{schema}";',
-        f'grant usage, create on schema "{schema}" to "{publisher}";',
-        f'grant usage on schema "{schema}" to "{reader}";',
-        f'grant select on all tables in schema "{schema}" to "{reader}";',
-        f'alter default privileges for role "{publisher}" in schema "{schema}" '
-        f'grant select on tables to "{reader}";',
-    ]
+    def grants(self) -> list[str]:
+        """Write the least rights that publishing and reading need."""
+        schema = f'schema "{self._schema}"'
+        return [
+            f'create schema if not exists "{self._schema}";',
+            f'grant usage, create on {schema} to "{self._publisher}";',
+            f'grant usage on {schema} to "{self._reader}";',
+            f'grant select on all tables in {schema} to "{self._reader}";',
+            f'alter default privileges for role "{self._publisher}" in {schema} '
+            f'grant select on tables to "{self._reader}";',
+        ]
 
 
 def _listed(columns: Sequence[Column]) -> str:

@@ -1,0 +1,78 @@
+"""What servers say no to, in our words: a code for each cause, and never a secret.
+
+Drivers write addresses, users and values of rows into their messages. So no word of theirs is
+told: a cause that is known gets words of our own, and of one that is not only the name of the error
+and its state are shown.
+"""
+
+from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
+
+_KEPT = "Readers keep what they had."
+_SAID = {
+    "E_TARGET_AUTH": (
+        "{what} refused the user or the credentials",
+        "Correct what {env} holds",
+    ),
+    "E_TARGET_RIGHTS": (
+        "the user may not do what publishing needs",
+        "Have the rights granted that ksi publish {target} --grants prints",
+    ),
+    "E_TARGET_UNREACHABLE": (
+        "no connection to {what} could be made, or it broke off",
+        "Check its address and the network; the next run goes on where this one ended",
+    ),
+    "E_TARGET_TIMEOUT": (
+        "a step took longer than step_timeout_s, or waited for a lock",
+        "Set a larger step_timeout_s, or end what holds the table; the next run goes on where this "
+        "one ended",
+    ),
+    "E_TARGET_TYPE": (
+        "{what} refused a value or a type",
+        "Compare the table's columns with docs/reference/marts.md",
+    ),
+    "E_TARGET_FAILED": (
+        "{what} failed with {detail}",
+        "Look into its log",
+    ),
+}
+_PASSING = {"E_TARGET_UNREACHABLE", "E_TARGET_TIMEOUT"}
+
+
+def refused(target: str, code: str, *, what: str, env: str, detail: str) -> KsiError:
+    """Say what a server refused.
+
+    Args:
+        target: its id.
+        code: one of E_TARGET_AUTH, _RIGHTS, _UNREACHABLE, _TIMEOUT, _TYPE, _FAILED.
+        what: refused it, like `the database`.
+        env: name of the environment variable with the credentials.
+        detail: name of the driver's error and its state or number; nothing of its message.
+
+    Returns:
+        A TransientError where trying again may help, else a PermanentError.
+    """
+    said, todo = (
+        part.format(what=what, env=env, target=target, detail=detail) for part in _SAID[code]
+    )
+    kind = TransientError if code in _PASSING else PermanentError
+    named = f" ({detail})" if detail and detail not in said else ""
+    return kind(f"Target {target!r}: {said}{named}. {_KEPT} {todo}.", code=code)
+
+
+def no_driver(target: str, extra: str) -> ConfigError:
+    """Say that what a kind of target needs is not installed."""
+    return ConfigError(
+        f"Target {target!r}: its driver is not installed; nothing was published. "
+        f"Run: pip install -e '.[{extra}]'.",
+        code="E_TARGET_DRIVER",
+    )
+
+
+def no_secret(target: str, env: str, example: str) -> ConfigError:
+    """Say that the environment variable with the credentials is not set."""
+    return ConfigError(
+        f"Target {target!r}: the environment variable {env} is not set or empty, so there is "
+        f"nothing to log in with; nothing was published. Set it to {example} where the pipeline "
+        "runs.",
+        code="E_TARGET_SECRET",
+    )

@@ -1,0 +1,199 @@
+"""Targets made of tables: a stage per batch, then delete and insert in one transaction.
+
+Each partition becomes visible in a transaction of its own, in which what readers would see is added
+up before it commits. What engines say differently is their `Sql`; how they connect, lock and load
+is their subclass.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.publishers.base import Accept
+from ksi_pipeline.publishers.figures import Words, figures_query, read_figures
+from ksi_pipeline.publishers.plan import Change
+from ksi_pipeline.publishers.tables import of_part
+
+
+class Session(Protocol):
+    """A connection, as far as it is used here."""
+
+    def execute(self, statement: str, /) -> Sequence[Sequence[Any]]:
+        """Run one statement and give its rows; none where it answers nothing."""
+        ...
+
+
+class Sql(Protocol):
+    """The statements of one engine and one schema."""
+
+    @property
+    def words(self) -> Words:
+        """What the engine spells differently."""
+        ...
+
+    def table(self, mart: str) -> str:
+        """Give what stands behind `from` to read a mart."""
+        ...
+
+    def stage(self, batch: Batch) -> str:
+        """Give what stands behind `from` to read a batch that waits."""
+        ...
+
+    def create_stage(self, batch: Batch) -> list[str]:
+        """Make the empty table that a batch waits in, in the place of one that is there."""
+        ...
+
+    def fill_stage(self, batch: Batch) -> list[str]:
+        """Write how the rows of a batch come there, for people."""
+        ...
+
+    def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
+        """Make the table of a mart with its comments, or add the columns that it lacks."""
+        ...
+
+    def replace_part(self, batch: Batch) -> list[str]:
+        """Let the rows of a partition be those of the stage."""
+        ...
+
+    def remove_part(self, part: Part) -> str:
+        """Remove the rows of a partition."""
+        ...
+
+    def drop_stage(self, batch: Batch) -> list[str]:
+        """Drop the table that a batch waited in."""
+        ...
+
+    def grants(self) -> list[str]:
+        """Write the least rights that publishing and reading need."""
+        ...
+
+
+S = TypeVar("S", bound=Session)
+
+
+class TableTarget(ABC, Generic[S]):
+    """Publishes to tables; a connection is made where it is needed."""
+
+    # Whether tables are made and dropped in the transaction. Where an engine commits at each of
+    # those statements, they run before and after it: readers may find an empty table or column.
+    makes_tables_in_transaction = True
+
+    def __init__(self, target_id: str, sql: Sql) -> None:
+        """Take the id in targets.yaml, and the statements of the engine."""
+        self.target_id = target_id
+        self.sql = sql
+
+    @abstractmethod
+    def hold(self) -> AbstractContextManager[None]:
+        """Keep other publishers out; see Target."""
+
+    @abstractmethod
+    def columns(self, mart: str) -> tuple[Column, ...] | None:
+        """Give the columns of a table; see Target."""
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager[S]:
+        """Give the connection that holds the target, or one for a question."""
+
+    @abstractmethod
+    def transaction(self, session: S) -> AbstractContextManager[None]:
+        """Commit what the block does, or nothing of it where it raises."""
+
+    @abstractmethod
+    def fill(self, session: S, batch: Batch) -> None:
+        """Bring the rows of a batch into its empty stage."""
+
+    def figures(self, mart: str, sample: Batch) -> dict[Part, Figures]:
+        """Add a table up by partition; see Target."""
+        held = {column.name for column in self.columns(mart) or ()}
+        columns = [column for column in sample.columns if column.name in held]
+        key = [name for name in sample.key if name in held]
+        query = figures_query(
+            self.sql.table(mart),
+            columns,
+            key,
+            self.sql.words,
+            is_by_month=sample.part.month != "whole",
+        )
+        with self.session() as session:
+            return read_figures(mart, columns, key, session.execute(query))
+
+    def loads(self, changes: Sequence[Change]) -> list[list[Change]]:
+        """Make each partition visible by itself."""
+        return [[change] for change in changes]
+
+    def stage(self, load: Sequence[Change]) -> dict[Part, Figures]:
+        """Bring the rows into tables beside those that readers know."""
+        staged: dict[Part, Figures] = {}
+        with self.session() as session:
+            for batch in [change.batch for change in load if change.batch]:
+                for statement in self.sql.create_stage(batch):
+                    session.execute(statement)
+                self.fill(session, batch)
+                staged[batch.part] = self._add_up(session, self.sql.stage(batch), batch, "true")
+        return staged
+
+    def apply(self, load: Sequence[Change], accept: Accept) -> None:
+        """Delete and insert in one transaction, which commits once `accept` took the figures."""
+        with self.session() as session:
+            steps = [(change, self._steps(change)) for change in load]
+            _run(session, [statement for _, each in steps for statement in each.before])
+            with self.transaction(session):
+                found: dict[Part, Figures] = {}
+                for change, each in steps:
+                    _run(session, each.inside)
+                    found |= self._of_change(session, change)
+                accept(found)
+            _run(session, [statement for _, each in steps for statement in each.after])
+
+    def statements(self, change: Change) -> list[str]:
+        """Write the SQL of a change; see Target."""
+        batch, steps = change.batch, self._steps(change)
+        staged = [*self.sql.create_stage(batch), *self.sql.fill_stage(batch)] if batch else []
+        return [*staged, *steps.before, "begin", *steps.inside, "commit", *steps.after]
+
+    def grants(self) -> list[str]:
+        """Write the least rights that publishing and reading need."""
+        return self.sql.grants()
+
+    def _steps(self, change: Change) -> "_Steps":
+        held, batch = self.columns(change.part.mart), change.batch
+        if batch is None:
+            return _Steps([], [self.sql.remove_part(change.part)] if held else [], [])
+        made, replaced = self.sql.make_table(batch, held), self.sql.replace_part(batch)
+        dropped = self.sql.drop_stage(batch)
+        if self.makes_tables_in_transaction:
+            return _Steps([], [*made, *replaced, *dropped], [])
+        return _Steps(made, replaced, dropped)
+
+    def _of_change(self, session: Session, change: Change) -> dict[Part, Figures]:
+        table, where = self.sql.table(change.part.mart), of_part(change.part)
+        if change.batch:
+            return {change.part: self._add_up(session, table, change.batch, where)}
+        if not self.columns(change.part.mart):
+            return {}
+        (row,) = session.execute(f"select count(*) from {table} where {where}")
+        return {change.part: Figures(int(row[0]))}
+
+    def _add_up(self, session: Session, relation: str, batch: Batch, where: str) -> Figures:
+        query = figures_query(
+            relation, batch.columns, batch.key, self.sql.words, is_by_month=False, where=where
+        )
+        rows = session.execute(query)
+        (figures,) = read_figures(batch.part.mart, batch.columns, batch.key, rows).values()
+        return figures
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    before: Sequence[str]
+    inside: Sequence[str]
+    after: Sequence[str]
+
+
+def _run(session: Session, statements: Sequence[str]) -> None:
+    for statement in statements:
+        session.execute(statement)
