@@ -1,5 +1,6 @@
 """A changed rule in metrics.yaml builds every hour anew, once, without being asked for."""
 
+import json
 import shutil
 
 import pytest
@@ -112,3 +113,11 @@ def test_a_changed_rule_changes_the_marts_of_days_that_nothing_else_touched(mall
     assert all(now >= then for (_, now), (_, then) in zip(after, before, strict=True))
     report = run(make_workspace(home))
     assert report.changed_nothing
+
+
+def test_dbt_is_told_only_what_is_not_as_the_project_says_so_that_it_parses_nothing_anew(built):
+    usual = dbt_arguments(built, full_refresh=False, rules=metric_rules(built))
+    assert "--vars" not in usual
+    set_rules(built, "engaged_dwell_s: 30\n")
+    told = dbt_arguments(built, full_refresh=False, rules=metric_rules(built))
+    assert json.loads(told[told.index("--vars") + 1]) == {"engaged_dwell_s": 30}

@@ -16,7 +16,7 @@ from ksi_pipeline.defs.steps.final_after import (
     final_after_by_connector,
     note_final_after,
 )
-from ksi_pipeline.defs.steps.metric_rules import built_rules, metric_rules, noted
+from ksi_pipeline.defs.steps.metric_rules import built_rules, metric_rules, noted, project_vars
 from ksi_pipeline.defs.steps.model_columns import BUILT_WITH, built_columns, columns_digest
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.metrics import Rules
@@ -148,12 +148,17 @@ def dbt_arguments(workspace: Workspace, *, full_refresh: bool, rules: Rules) -> 
         "final_after_s": int(workspace.final_after.total_seconds()),
         "final_after_by_connector": final_after_by_connector(workspace),
     }
+    # dbt parses everything anew where it is told another thing than the last time
+    usual = project_vars(workspace.dbt_project_dir)
+    told = {name: value for name, value in told.items() if usual.get(name) != value}
     return [
         "build",
+        # at debug, dbt writes more of its log than of the marts of a small lake
+        *("--log-level-file", "info"),
         *(["--full-refresh"] if full_refresh else []),
         *("--exclude-resource-type", "unit_test"),
         *(() if workspace.data_tests else ("--exclude-resource-type", "test")),
-        *("--vars", json.dumps(told)),
+        *(("--vars", json.dumps(told)) if told else ()),
     ]
 
 
@@ -204,7 +209,13 @@ def prepare_manifest(project_dir: Path) -> Path:
     done = subprocess.run(
         [dbt_executable(), "--quiet", "parse", "--no-partial-parse"],
         cwd=project_dir,
-        env={**os.environ, "DBT_PROFILES_DIR": str(project_dir), "DO_NOT_TRACK": "1"},
+        # the name of a build database, so that what is parsed now serves the builds
+        env={
+            **os.environ,
+            "DBT_PROFILES_DIR": str(project_dir),
+            "DO_NOT_TRACK": "1",
+            "KSI_BUILD_DB": "target/build.duckdb",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -219,8 +230,8 @@ def prepare_manifest(project_dir: Path) -> Path:
 
 
 def dbt_executable() -> str:
-    """Give the dbt that is installed beside this Python, whatever the PATH says."""
-    return str(Path(sys.executable).with_name("dbt"))
+    """Give the dbt that is installed beside this Python; see dbt_process."""
+    return str(Path(sys.executable).with_name("ksi-dbt"))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -22,7 +22,7 @@ def metric_rules(workspace: Workspace) -> Rules:
         ConfigError: E_METRICS_FILE, the file is wrong; E_DBT_PROJECT, the project's file is.
     """
     given = load_metric_rules(workspace.home.metrics)
-    project = _project_vars(workspace.dbt_project_dir / "dbt_project.yml")
+    project = project_vars(workspace.dbt_project_dir)
     kept = {name: project[name] for name in SHIPPED if name in project}
     return {**SHIPPED, **kept, **given}
 
@@ -40,7 +40,13 @@ def noted(rules: Rules) -> dict[str, str]:
     return {BUILT_BY: json.dumps(rules, sort_keys=True)}
 
 
-def _project_vars(path: Path) -> Rules:
+def project_vars(project_dir: Path) -> Rules:
+    """Give the variables of the dbt project; none where it has no file.
+
+    Raises:
+        ConfigError: E_DBT_PROJECT, the file cannot be read.
+    """
+    path = project_dir / "dbt_project.yml"
     try:
         data, _ = read_yaml(path.read_text(encoding="utf-8"), path.name)
         found = data["vars"]
