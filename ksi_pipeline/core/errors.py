@@ -5,6 +5,7 @@
     . ConfigError         a setting, space file, source or target is wrong
     . FeedRefused         a ticket feed answered "no": bad token, wrong address, not allowed
     . ContractError       data breaks a documented shape, unit or key
+      . PublishRefused      a target would not show what the marts hold
   - TransientError      retry later: nothing needs to change
     . FeedUnavailable     a ticket feed timed out or answered 429 or 5xx
 
@@ -12,6 +13,8 @@ A message says what was attempted, what happened (with values), what was done ab
 do next. `code` is the short stable word that quarantine rows, coverage rows and the documentation
 (docs/reference/error-codes.md) use.
 """
+
+from collections.abc import Sequence
 
 
 class KsiError(Exception):
@@ -46,6 +49,18 @@ class ContractError(PermanentError):
 
     def __init__(self, message: str, *, code: str = "E_CONTRACT") -> None:
         super().__init__(message, code=code)
+
+
+class PublishRefused(ContractError):
+    """What a target was to get is not what it may show; nothing of it was made visible.
+
+    Attributes:
+        marts: that are meant, in order.
+    """
+
+    def __init__(self, message: str, *, code: str, marts: Sequence[str]) -> None:
+        super().__init__(message, code=code)
+        self.marts = tuple(marts)
 
 
 class TransientError(KsiError):

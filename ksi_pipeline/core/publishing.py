@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.errors import PublishRefused
 
 WHOLE = "whole"
 # The partition of a fact without a row: it has columns and nothing else.
@@ -140,7 +140,7 @@ def added_columns(
     """Give the columns that a target's table lacks and may get.
 
     Raises:
-        ContractError: E_PUBLISH_SCHEMA, a column is gone, has another type, or is new and may not
+        PublishRefused: E_PUBLISH_SCHEMA, a column is gone, has another type, or is new and may not
             be null; the message names all of them.
     """
     by_name = {column.name: column for column in wanted}
@@ -155,12 +155,13 @@ def added_columns(
     added = [column for column in wanted if column.name not in known]
     wrong += [f"{c.name} ({c.type}) is new and never null" for c in added if not c.is_nullable]
     if wrong:
-        raise ContractError(
+        raise PublishRefused(
             f"Target {target!r}, mart {mart}: the table has other columns than the mart: "
             f"{'; '.join(wrong)}. Nothing of the mart was published; readers keep what they have. "
             "Only new columns that may be null are added by themselves. Rename or drop the table "
             "in the target once its readers are ready, and publish again.",
             code="E_PUBLISH_SCHEMA",
+            marts=[mart],
         )
     return added
 
@@ -177,9 +178,9 @@ def require_equal(
         where: what was read back.
 
     Raises:
-        ContractError: E_RECONCILE, naming each partition that differs and how.
+        PublishRefused: E_RECONCILE, naming each partition that differs and how.
     """
-    wrong = []
+    differing, wrong = [], []
     for part, figures in sorted(expected.items()):
         there = found.get(part, Figures(0))
         if not figures.rows:
@@ -187,13 +188,15 @@ def require_equal(
         else:
             differences = figures.differences(there)
         if differences:
+            differing.append(part)
             wrong.append(f"{part}: {', '.join(differences[:5])}")
     if wrong:
-        raise ContractError(
+        raise PublishRefused(
             f"Target {target!r}: {where} has other figures than the marts (mart != target): "
             f"{'; '.join(wrong[:5])}. Nothing of it was made visible; readers keep what they had. "
             "Publish again; if it stays, the target changes values that it is given.",
             code="E_RECONCILE",
+            marts=marts_of(differing),
         )
 
 

@@ -3,14 +3,13 @@
 They are no part of the main job: a target that cannot be reached must not keep tickets waiting.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from ksi_pipeline.core.errors import ConfigError, ContractError
+from ksi_pipeline.core.errors import ConfigError, PublishRefused
 from ksi_pipeline.defs.automation import TARGETS_GROUP
 from ksi_pipeline.defs.failures import RETRIES, no_retry_on_permanent_errors
 from ksi_pipeline.defs.steps.targets import Scope, load_targets, publish_to
@@ -107,9 +106,9 @@ def _assets(target: TargetBase, marts: Sequence[str]) -> dg.AssetsDefinition:
         with no_retry_on_permanent_errors(context):
             try:
                 outcome = publish_to(workspace, target.id, Scope(), frozenset(asked))
-            except ContractError as error:
+            except PublishRefused as error:
                 for mart, key in asked.items():
-                    if key in checks and re.search(rf"\b{mart}\b", str(error)):
+                    if key in checks and mart in error.marts:
                         yield dg.AssetCheckResult(
                             check_name=_CHECK,
                             asset_key=key,

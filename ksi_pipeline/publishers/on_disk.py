@@ -1,8 +1,6 @@
 """What targets on this machine's disks share: one publisher at a time, and what is on the disk."""
 
 import fcntl
-import hashlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,27 +40,3 @@ def busy(target: str) -> TransientError:
         "ends, and run this again; it finds what is left to do.",
         code="E_TARGET_BUSY",
     )
-
-
-def sha256(path: Path) -> str:
-    """Hash the bytes of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def point_symlink(link: Path, name: str) -> None:
-    """Make a link point to what lies beside it, in one step."""
-    temporary = link.with_name(f".{link.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(name)
-    temporary.replace(link)
-    sync(link.parent)

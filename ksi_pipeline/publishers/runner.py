@@ -54,7 +54,7 @@ def plan_for(
     """Compare what is wanted with what the target has; changes nothing.
 
     Raises:
-        ContractError: E_PUBLISH_SCHEMA.
+        PublishRefused: E_PUBLISH_SCHEMA.
     """
     samples = {batch.part.mart: batch for batch in wanted}
     found: dict[Part, Figures] = {}
@@ -89,7 +89,7 @@ def publish(
         told: before each step, what it is and which share of the run is done.
 
     Raises:
-        ContractError: E_PUBLISH_SCHEMA, E_RECONCILE: readers keep what they had of what is named.
+        PublishRefused: E_PUBLISH_SCHEMA, E_RECONCILE: readers keep what they had of what is named.
         KsiError: E_TARGET_*.
     """
     for attempt in range(attempts):

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.durable import sync
 
 ROW_GROUP = 1 << 16
 
@@ -134,15 +135,6 @@ class ParquetStreams:
                 _temporary(path).unlink(missing_ok=True)
 
 
-def point_symlink(link: Path, target: Path) -> None:
-    """Make `link` point to `target` (beside it) in one step, whatever it pointed to before."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target.name)
-    temporary.replace(link)
-    sync(link.parent)
-
-
 def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a whole file that somebody else wrote, or say what is wrong with it.
 
@@ -213,12 +205,3 @@ def require_columns(name: str, found: pa.Schema, wanted: pa.Schema) -> None:
                 f"{kind or 'missing'}. docs/reference/datasets.md lists the columns.",
                 code="E_SCHEMA",
             )
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

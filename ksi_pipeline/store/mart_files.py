@@ -18,7 +18,8 @@ from pathlib import Path
 import duckdb
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.store.files import sync, write_atomically
+from ksi_pipeline.durable import sha256, sync
+from ksi_pipeline.store.files import write_atomically
 
 MANIFEST = "manifest.json"
 _DATE = "business_date"
@@ -197,7 +198,7 @@ def _write_month(
     if month != _NO_MONTH:
         where = f"{_DATE} >= date '{month}-01' and {_DATE} < date '{month}-01' + interval 1 month"
     _copy(connection, mart, columns, where, path)
-    named = path.with_name(f"part-{_sha256(path)[:16]}.parquet")
+    named = path.with_name(f"part-{sha256(path)[:16]}.parquet")
     path.rename(named)
     return _written(folder, named, month, rows, fingerprint)
 
@@ -238,7 +239,7 @@ def _link(before: Path, folder: Path, file: MartFile) -> bool:
 def _is_as_listed(folder: Path, file: MartFile) -> bool:
     """Whether a file still has the bytes that it was written with; one of the same size may not."""
     path = folder / file.path
-    return path.is_file() and path.stat().st_size == file.bytes and _sha256(path) == file.sha256
+    return path.is_file() and path.stat().st_size == file.bytes and sha256(path) == file.sha256
 
 
 def _sync_folders_below(folder: Path) -> None:
@@ -260,7 +261,7 @@ def _written(
         business_month=month,
         rows=rows,
         bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=sha256(path),
         fingerprint=fingerprint,
     )
 
@@ -268,11 +269,6 @@ def _written(
 def _count(connection: duckdb.DuckDBPyConnection, mart: str) -> int:
     found = connection.execute(f"select count(*) from marts.{mart}").fetchone()
     return int(found[0]) if found else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _quoted(name: str) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 from sqlalchemy import Update, insert, select, update
 
-from ksi_pipeline.store.files import point_symlink, write_atomically
+from ksi_pipeline.durable import point_symlink
+from ksi_pipeline.store.files import write_atomically
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.mart_files import (
@@ -68,8 +69,8 @@ def publish(store: Store, *, up_to_seq: int, memory_limit: str) -> Snapshot:
         return Snapshot(int(latest["build_id"]), counts, is_new=False)
     write_manifest(folder, number, marts)
     write_atomically(database, lambda temporary: _write_database(temporary, folder, marts))
-    point_symlink(store.home.current_marts, folder)
-    point_symlink(store.home.current_db, database)
+    point_symlink(store.home.current_marts, folder.name)
+    point_symlink(store.home.current_db, database.name)
     _record(store, number, up_to_seq, content)
     _forget_old(published, number)
     return Snapshot(number, counts, is_new=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from ksi_pipeline.core.instants import from_us, to_us
 from ksi_pipeline.core.time import Window
-from ksi_pipeline.store.files import sync
+from ksi_pipeline.durable import sync
 from ksi_pipeline.store.ledger import Row
 from ksi_pipeline.store.store import Store
 from ksi_pipeline.store.tables import SQL_PULLS, TICKET_FILES

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ksi_pipeline.store.files import WrittenFile, sync
+from ksi_pipeline.durable import sync
+from ksi_pipeline.store.files import WrittenFile
 
 # Whole numbers of which each is near the one before.
 _ASCENDING = ("row_number", "at_utc")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ksi_pipeline.store.files import point_symlink
+from ksi_pipeline.durable import point_symlink
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.mart_files import MartFile, write_manifest
 
@@ -31,4 +31,4 @@ def published_home(root: Path, batches, number: int = 1) -> None:
         )
         marts.setdefault(batch.part.mart, []).append(file)
     write_manifest(folder, number, marts)
-    point_symlink(home.current_marts, folder)
+    point_symlink(home.current_marts, folder.name)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.durable import sha256
 from ksi_pipeline.publishers.config import read_targets
-from ksi_pipeline.publishers.on_disk import sha256
 from ksi_pipeline.publishers.registry import make_target
 from ksi_pipeline.publishers.runner import publish
 from ksi_pipeline.store.ledger import Ledger

@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.publishing import WHOLE, Batch, Column, Part
+from ksi_pipeline.defs.steps.build import prepare_manifest
+from ksi_pipeline.defs.steps.model_columns import Contract, contracts_of_models
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.publishers.base import Target
 from ksi_pipeline.publishers.base_config import TargetBase
@@ -22,6 +21,8 @@ from ksi_pipeline.space.yaml_lines import line_of, read_yaml
 from ksi_pipeline.store.mart_files import read_manifest
 from ksi_pipeline.store.receipts import TargetReceipts
 
+# A mart that this version no longer has.
+_NO_CONTRACT = Contract("", {}, {}, frozenset(), ())
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -147,12 +148,12 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
             f"docs/reference/marts.md lists them.",
             code="E_UNKNOWN_MART",
         )
-    contracts = mart_contracts(workspace.dbt_project_dir)
+    contracts = contracts_of_models(prepare_manifest(workspace.dbt_project_dir))
     batches = []
     for mart, listed in files.items():
         if not config.wants(mart) or scope.mart not in (None, mart):
             continue
-        contract = contracts.get(mart, {})
+        contract = contracts.get(mart, _NO_CONTRACT)
         for file in listed:
             path = folder / file.path
             batch = Batch(
@@ -161,30 +162,20 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
                 content=file.sha256,
                 rows=file.rows,
                 columns=_columns(path, contract),
-                key=_key(contract),
-                about=_plain(contract.get("description", "")),
+                key=contract.grain,
+                about=contract.about,
             )
             batches.append(batch)
     return batches
 
 
-def mart_contracts(project_dir: Path) -> dict[str, dict[str, Any]]:
-    """Read what the dbt project says of each mart, without dbt."""
-    contracts: dict[str, dict[str, Any]] = {}
-    for path in sorted((project_dir / "models" / "marts").glob("[!_]*.yml")):
-        for model in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("models", ()):
-            contracts[model["name"]] = model
-    return contracts
-
-
-def _columns(path: Path, contract: dict[str, Any]) -> tuple[Column, ...]:
-    told = {column["name"]: column for column in contract.get("columns", ())}
+def _columns(path: Path, contract: Contract) -> tuple[Column, ...]:
     return tuple(
         Column(
             name,
             kind,
-            is_nullable=not _is_never_null(told.get(name, {})),
-            description=_plain(told.get(name, {}).get("description", "")),
+            is_nullable=name not in contract.never_null,
+            description=contract.descriptions.get(name, ""),
         )
         for name, kind in _types(path).items()
     )
@@ -199,22 +190,6 @@ def _types(path: Path) -> dict[str, str]:
             "Nothing was published. Publish again.",
             code="E_FILE",
         ) from error
-
-
-def _is_never_null(column: dict[str, Any]) -> bool:
-    return any(one.get("type") == "not_null" for one in column.get("constraints", ()))
-
-
-def _key(contract: dict[str, Any]) -> tuple[str, ...]:
-    """Give the columns of the grain."""
-    for test in contract.get("data_tests", ()):
-        if isinstance(test, dict) and "grain" in test:
-            return tuple(test["grain"]["arguments"]["columns"])
-    return ()
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _scope(

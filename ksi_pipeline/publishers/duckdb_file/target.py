@@ -14,9 +14,10 @@ import duckdb
 
 from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.durable import sync
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.figures import DUCKDB, figures_query, read_figures
-from ksi_pipeline.publishers.on_disk import only_publisher, sync
+from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.parquet import quoted, relation_figures, source
 from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.tables import BATCH_ID, of_part, type_named

@@ -29,10 +29,11 @@ from ksi_pipeline.core.publishing import (
     Part,
     require_equal,
 )
+from ksi_pipeline.durable import point_symlink, sha256, sync
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.files.csv_file import csv_figures, write_csv
 from ksi_pipeline.publishers.files.xlsx_file import figures_as_xlsx, write_xlsx, xlsx_figures
-from ksi_pipeline.publishers.on_disk import only_publisher, point_symlink, sha256, sync
+from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.parquet import parquet_figures, quoted, relation_figures
 from ksi_pipeline.publishers.plan import Change
 
