@@ -26,3 +26,10 @@
 {% macro tallied_tax() -%}
     case when taxed_count > 0 then true when untaxed_count > 0 then false end
 {%- endmacro %}
+
+{#- A tenant's part of an amount, exact in ten decimals: the share is as_share(). Wider than money,
+    which on DuckDB would overflow from 100 million on; Spark has 38 digits for both, and drops
+    decimals where there are more. -#}
+{% macro part_of(amount, unit_share) -%}
+    cast({{ amount }} as decimal(28, 4)) * {{ unit_share }}
+{%- endmacro %}

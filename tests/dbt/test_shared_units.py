@@ -7,7 +7,16 @@ import pytest
 
 from .cases import lake_of
 from .small_site import make_lake, rows_of
-from .test_benchmarks import FIRST, HOUR, LATER, MIDDLE, TEN_TO_ELEVEN, UNTIL, SmallSite
+from .test_benchmarks import (
+    FIRST,
+    HOUR,
+    LATER,
+    MIDDLE,
+    TEN_TO_ELEVEN,
+    UNTIL,
+    SmallSite,
+    add_tenant,
+)
 
 pytestmark = pytest.mark.slow
 FIGURES = ("net_sales", "matched_net_sales", "net_entry_count", "ticket_count")
@@ -118,3 +127,17 @@ def test_a_shared_unit_has_no_one_tenant_and_its_own_rate(shared):
     ]
     (rate,) = shared("select * from marts.fct_sales_density_monthly where unit_id = 'u1'")
     assert rate["net_sales_per_gla_m2"] == float(rate["net_sales"]) / rate["gla_m2"]
+
+
+def test_a_day_that_sells_hundreds_of_millions_is_shared(tmp_path, dbt):
+    site = SmallSite("house", "Etc/UTC", TEN_TO_ELEVEN)
+    site.calendar(FIRST, UNTIL)
+    add_tenant(site, "u", "suites", 100, 10, 5, 123_456_789_012)
+    alone = site.lake["space_tenancy"].pop()
+    for tenant_id, share in (("a", 0.25), ("b", 0.75)):
+        site.lake["space_tenancy"].append({**alone, "tenant_id": tenant_id, "share": share})
+    path = tmp_path / "build.duckdb"
+    make_lake(path, lake_of(site))
+    dbt(path, "run", "--select", "+int_tenant_months")
+    parts = rows_of(path, "select net_sales from intermediate.int_tenant_months order by 1")
+    assert [row["net_sales"] for row in parts] == [30_864_197_253, 92_592_591_759]

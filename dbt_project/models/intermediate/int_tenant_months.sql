@@ -9,11 +9,12 @@
 {% set shared = {
     'net_sales': 4, 'matched_net_sales': 4, 'net_entry_count': 0, 'ticket_count': 0
 } %}
-{% set upto = "over (
+{% set to_here = "over (
             partition by site_id, unit_id, month_start
             order by tenant_id
             rows between unbounded preceding and current row
         )" %}
+{% set before = to_here | replace('current row', '1 preceding') %}
 {% set lacking = "('feed_has_no_amount', 'currencies_differ', 'tax_basis_differs')" %}
 
 with
@@ -68,11 +69,12 @@ joined as (
         tenant_days.month_start,
         tenant_days.unit_share,
         tenant_days.gla_cm2,
-        sales.net_sales * tenant_days.unit_share as net_sales,
+        {{ part_of('sales.net_sales', 'tenant_days.unit_share') }} as net_sales,
         sales.currency,
         sales.tax_included,
         sales.as_of_utc,
-        conversion.net_sales * tenant_days.unit_share as matched_net_sales,
+        {{ part_of('conversion.net_sales', 'tenant_days.unit_share') }}
+            as matched_net_sales,
         conversion.net_entry_count * tenant_days.unit_share as net_entry_count,
         conversion.ticket_count * tenant_days.unit_share as ticket_count,
         conversion.matched_hours,
@@ -157,7 +159,8 @@ summed as (
 
 -- Whole tickets and ten-thousandths of money: a tenant has what is rounded up to it less what is
 -- rounded up to the one before, so that the parts add up to the unit in a fixed order. Amounts of
--- tenants who share nothing are whole already.
+-- tenants who share nothing are whole already. The sum before is no difference of sums: on Spark
+-- that would have a decimal less, and would be rounded twice.
 rounded as (
 
     select
@@ -166,9 +169,9 @@ rounded as (
             case
                 when {{ name }} is not null
                     then
-                        round(sum(coalesce({{ name }}, 0)) {{ upto }}, {{ digits }})
-                        - round(
-                            sum(coalesce({{ name }}, 0)) {{ upto }} - {{ name }}, {{ digits }}
+                        round(sum(coalesce({{ name }}, 0)) {{ to_here }}, {{ digits }})
+                        - coalesce(
+                            round(sum(coalesce({{ name }}, 0)) {{ before }}, {{ digits }}), 0
                         )
             end as {{ name }}_part{% if not loop.last %},{% endif %}
         {% endfor %}

@@ -16,7 +16,7 @@ final as (
         tenant_id,
         operator_id,
         category,
-        coalesce({{ as_share('share') }}, 1) as unit_share,
+        {{ as_share('coalesce(share, 1)') }} as unit_share,
         {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
         {{ as_timestamp('valid_to_utc') }} as valid_to_utc
 
