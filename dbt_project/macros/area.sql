@@ -2,7 +2,7 @@
     and a replay gives the same bits. -#}
 
 {% macro square_centimetres(m2) -%}
-    {{ as_bigint('round((' ~ m2 ~ ') * 10000)') }}
+    {{ whole_number('(' ~ m2 ~ ') * 10000') }}
 {%- endmacro %}
 
 {% macro square_metres(cm2) -%}

@@ -20,7 +20,7 @@
 
 {#- Seconds as whole microseconds. -#}
 {% macro microseconds(seconds) -%}
-    {{ as_bigint('round(' ~ seconds ~ ' * 1000000)') }}
+    {{ whole_number(seconds ~ ' * 1000000') }}
 {%- endmacro %}
 
 {#- Microseconds that two spans have in common, 0 if none; all four ends must be known. -#}
@@ -74,7 +74,15 @@
 {%- endmacro %}
 
 {% macro minutes_after(instant, minutes) -%}
+    {{ return(adapter.dispatch('minutes_after')(instant, minutes)) }}
+{%- endmacro %}
+
+{% macro default__minutes_after(instant, minutes) -%}
     {{ dbt.dateadd('minute', minutes, instant) }}
+{%- endmacro %}
+
+{% macro spark__minutes_after(instant, minutes) -%}
+    timestampadd(minute, {{ minutes }}, {{ instant }})
 {%- endmacro %}
 
 {#- When the hour of a feed is final: so long after its end as its connector says. -#}
@@ -98,12 +106,46 @@
 {%- endmacro %}
 
 {% macro days_after(instant, days) -%}
+    {{ return(adapter.dispatch('days_after')(instant, days)) }}
+{%- endmacro %}
+
+{% macro default__days_after(instant, days) -%}
     {{ dbt.dateadd('day', days, instant) }}
+{%- endmacro %}
+
+{% macro spark__days_after(instant, days) -%}
+    timestampadd(day, {{ days }}, {{ instant }})
 {%- endmacro %}
 
 {#- Midnights between two instants. -#}
 {% macro days_between(from_utc, to_utc) -%}
+    {{ return(adapter.dispatch('days_between')(from_utc, to_utc)) }}
+{%- endmacro %}
+
+{% macro default__days_between(from_utc, to_utc) -%}
     {{ dbt.datediff(from_utc, to_utc, 'day') }}
+{%- endmacro %}
+
+{#- dbt's own writes each argument many times over, which takes Spark long to plan. -#}
+{% macro spark__days_between(from_utc, to_utc) -%}
+    datediff({{ to_utc }}, {{ from_utc }})
+{%- endmacro %}
+
+{#- Each span once for every UTC day that it touches: 0 for the first, and so on. Joins day_numbers. -#}
+{% macro join_day_numbers(from_utc, to_utc) -%}
+    {{ return(adapter.dispatch('join_day_numbers')(from_utc, to_utc)) }}
+{%- endmacro %}
+
+{% macro default__join_day_numbers(from_utc, to_utc) -%}
+    inner join day_numbers
+        on day_numbers.day_number <= {{ days_between(from_utc, to_utc) }}
+{%- endmacro %}
+
+{#- Spark joins by an inequality only by comparing each row with each, 100,000 days with each span. -#}
+{% macro spark__join_day_numbers(from_utc, to_utc) -%}
+    {%- set last = days_between(from_utc, to_utc) -%}
+    lateral view explode(case when {{ last }} >= 0 then sequence(0, {{ last }}) end) day_numbers
+        as day_number
 {%- endmacro %}
 
 {#- First day of the month of a date. -#}
@@ -113,11 +155,30 @@
 
 {#- Firsts of a month between two dates. -#}
 {% macro months_between(from_date, to_date) -%}
+    {{ return(adapter.dispatch('months_between')(from_date, to_date)) }}
+{%- endmacro %}
+
+{% macro spark__months_between(from_date, to_date) -%}
+    (
+        12 * (year({{ to_date }}) - year({{ from_date }}))
+        + month({{ to_date }}) - month({{ from_date }})
+    )
+{%- endmacro %}
+
+{% macro default__months_between(from_date, to_date) -%}
     {{ dbt.datediff(from_date, to_date, 'month') }}
 {%- endmacro %}
 
 {#- Whole seconds since 1970-01-01 00:00. -#}
 {% macro seconds_since_1970(instant) -%}
+    {{ return(adapter.dispatch('seconds_since_1970')(instant)) }}
+{%- endmacro %}
+
+{% macro spark__seconds_since_1970(instant) -%}
+    unix_seconds({{ instant }})
+{%- endmacro %}
+
+{% macro default__seconds_since_1970(instant) -%}
     {{ dbt.datediff(as_timestamp("'1970-01-01 00:00:00'"), instant, 'second') }}
 {%- endmacro %}
 

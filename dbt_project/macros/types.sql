@@ -32,6 +32,24 @@
     cast({{ expression }} as {{ dbt.type_bigint() }})
 {%- endmacro %}
 
+{#- The nearest whole number to a double; a half goes away from zero. -#}
+{% macro whole_number(expression) -%}
+    {{ return(adapter.dispatch('whole_number')(expression)) }}
+{%- endmacro %}
+
+{% macro default__whole_number(expression) -%}
+    {{ as_bigint('round(' ~ expression ~ ')') }}
+{%- endmacro %}
+
+{#- PostgreSQL rounds the half of a double to the even number. -#}
+{% macro postgres__whole_number(expression) -%}
+    {%- set size = 'abs(' ~ expression ~ ')' -%}
+    {{ as_bigint(
+        'sign(' ~ expression ~ ') * (floor(' ~ size ~ ')'
+        ~ ' + case when ' ~ size ~ ' - floor(' ~ size ~ ') >= 0.5 then 1 else 0 end)'
+    ) }}
+{%- endmacro %}
+
 {% macro as_string(expression) -%}
     cast({{ expression }} as {{ dbt.type_string() }})
 {%- endmacro %}

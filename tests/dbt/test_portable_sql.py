@@ -1,5 +1,7 @@
 """The SQL of every model is what all warehouses understand, so far as it can be read here."""
 
+import re
+
 import pytest
 import sqlglot
 import yaml
@@ -7,6 +9,7 @@ import yaml
 from ..portable.sql import DIALECTS, uncast_money, unportable, without_comments
 
 pytestmark = pytest.mark.slow
+CALLS_OF_MACROS = re.compile(r"\b(?:round\(|dbt\.date\w+)")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,17 @@ def test_no_cast_is_spelled_as_bigquery_cannot_read_it(dbt_project):
     for folder in ("models", "macros", "tests"):
         for path in (dbt_project / folder).rglob("*.sql"):
             assert "::" not in without_comments(path.read_text()), path.name
+
+
+def test_models_round_doubles_and_reckon_with_times_by_macros_only(dbt_project):
+    """PostgreSQL rounds halves to the even number; dbt's own dates drop fractions on Spark."""
+    found = {
+        (path.stem, call)
+        for path in (dbt_project / "models").rglob("*.sql")
+        for call in CALLS_OF_MACROS.findall(without_comments(path.read_text()))
+    }
+    # a decimal, which all engines round alike
+    assert found == {("int_tenant_months", "round(")}
 
 
 def test_a_cast_is_found_in_a_source_and_not_in_its_comments():

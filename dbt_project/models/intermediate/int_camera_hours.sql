@@ -62,9 +62,9 @@ camera_spans as (
         max(span_days.span_us) as span_us,
         min(case when coverage.status <> 'complete' then coverage.reason end) as reason,
         sum(
-            {{ as_bigint('round(coverage.observed_share * ' ~ overlap_us(
+            {{ whole_number('coverage.observed_share * ' ~ overlap_us(
                 'coverage.from_utc', 'coverage.to_utc', 'span_days.from_utc', 'span_days.to_utc'
-            ) ~ ')') }}
+            )) }}
         ) as observed_us
 
     from span_days

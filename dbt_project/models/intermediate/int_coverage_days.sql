@@ -26,8 +26,7 @@ spread as (
         {{ days_after('cast(coverage.from_utc as date)', 'day_numbers.day_number + 1') }} as day_to
 
     from coverage
-    inner join day_numbers
-        on day_numbers.day_number <= {{ days_between('coverage.from_utc', 'coverage.to_utc') }}
+    {{ join_day_numbers('coverage.from_utc', 'coverage.to_utc') }}
 
 ),
 

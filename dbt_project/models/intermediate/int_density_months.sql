@@ -41,7 +41,7 @@ summed as (
         sum(
             case
                 when days.is_let = 1
-                    then days.gla_cm2 * {{ as_bigint('round(days.known_open_s)') }}
+                    then days.gla_cm2 * {{ whole_number('days.known_open_s') }}
             end
         ) as gla_cm2_s,
         min(case when days.is_hours_known then 1 else 0 end) as is_hours_known,

@@ -45,7 +45,7 @@ joined as (
         unit_days.selling_m2,
         unit_days.is_hours_known,
         unit_days.open_us,
-        {{ as_bigint('round(coalesce(sales.amount_completeness, 0) * unit_days.open_us)') }}
+        {{ whole_number('coalesce(sales.amount_completeness, 0) * unit_days.open_us') }}
             as known_us,
         sales.net_sales,
         sales.currency,
