@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-all portable check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo docs test test-all portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -26,6 +26,9 @@ test-all: test $(VENV)/.vision .services/postgres/.done  ## the tests, and those
 
 portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
 	$(BIN)/python -m pytest -m "services or adapters" tests/portable
+
+test-spark: $(VENV)/.dev .services/spark/.done  ## the marts on Spark, which needs Java 17
+	$(BIN)/python -m pytest -m spark tests/portable
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -32,13 +33,14 @@ POSTGRES_TYPES = {
     "timestamp[us, tz=UTC]": "timestamp",
     "decimal128(18, 4)": "decimal(18, 4)",
 }
+MADE_BY = {"spark": "test-spark"}
 
 
 def environment(name: str) -> Path:
     """The Python of an adapter's environment; skip where it was not built."""
     python = REPO / ".services" / name / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"dbt for {name} is not installed: make portable")
+        pytest.skip(f"dbt for {name} is not installed: make {MADE_BY.get(name, 'portable')}")
     return python
 
 
@@ -55,6 +57,18 @@ def dbt_on(target: str, folder: Path, *arguments: str, **env: str) -> str:
     command = [environment(name), "-m", "dbt.cli.main", *arguments, "--target", target]
     command += ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
     command += ["--target-path", folder / "target", "--log-path", folder / "logs"]
+    return _said(command, folder, **env)
+
+
+def spark_build(folder: Path, lake: Mapping[str, Iterable[Any]], *arguments: str) -> str:
+    """Run dbt on Spark over a lake, and give what it said; the marts are in folder/marts."""
+    python = environment("spark")
+    write_parquet(folder / "lake", lake)
+    script = Path(__file__).with_name("spark_build.py")
+    return _said([python, script, PROJECT, folder, *arguments], folder)
+
+
+def _said(command: list[Any], folder: Path, **env: str) -> str:
     run = subprocess.run(
         list(map(str, command)),
         cwd=folder,
@@ -64,6 +78,17 @@ def dbt_on(target: str, folder: Path, *arguments: str, **env: str) -> str:
     )
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
     return run.stdout
+
+
+def write_parquet(folder: Path, lake: Mapping[str, Iterable[Any]]) -> None:
+    """Write one file for each table; every time is an instant, as `timestamp` is on Spark."""
+    folder.mkdir()
+    instant = pa.timestamp("us", "UTC")
+    for name, table in arrow_tables(lake).items():
+        fields = [
+            f.with_type(instant) if pa.types.is_timestamp(f.type) else f for f in table.schema
+        ]
+        pq.write_table(table.cast(pa.schema(fields)), folder / f"{name}.parquet")
 
 
 def load_postgres(connection: Any, lake: Mapping[str, Iterable[Any]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 Rows = list[tuple[Any, ...]]
 
@@ -30,6 +31,20 @@ def marts_of_postgres(connection: Any, names: Iterable[str]) -> dict[str, tuple[
         mart = connection.execute(f"select * from marts.{name}")
         found[name] = ([column.name for column in mart.description], mart.fetchall())
     return found
+
+
+def marts_of_parquet(folder: Path) -> dict[str, tuple[list[str], Rows]]:
+    """The same from one folder of files for each mart, whose instants are UTC."""
+    found = {}
+    for path in folder.iterdir():
+        mart = pq.read_table(path)
+        rows = zip(*(map(_as_naive, column.to_pylist()) for column in mart.columns), strict=True)
+        found[path.name] = (mart.column_names, list(rows))
+    return found
+
+
+def _as_naive(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
 def assert_equal(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
