@@ -12,25 +12,26 @@ from pathlib import Path
 from dbt.cli.main import dbtRunner
 from pyspark.sql import SparkSession
 
+# an incremental mart, a table, and a table that marts read: in the comparison each has to be there
+# once, as it was
+AGAIN = ["run", "--select", "dim_hour", "dim_site", "int_site_hours"]
+
 
 def main(project: str, folder: Path, arguments: list[str]) -> int:
-    """Give 0 when every model was built and every data test passed."""
+    """Give 0 when every model was built, some again, and every data test passed."""
     os.chdir(folder)
     spark = session(folder)
     spark.sql("create schema if not exists lake")
     for file in sorted((folder / "lake").glob("*.parquet")):
         # read here, so that no later query lists files
         spark.read.parquet(str(file)).write.mode("overwrite").saveAsTable(f"lake.{file.stem}")
-    result = dbtRunner().invoke(
-        [
-            *arguments,
-            *("--target", "spark", "--project-dir", project, "--profiles-dir", project),
-            *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
-        ]
-    )
-    if not result.success:
-        print(result.exception)
-        return 1
+    flags = ["--target", "spark", "--project-dir", project, "--profiles-dir", project]
+    flags += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    for command in (arguments, AGAIN):
+        result = dbtRunner().invoke([*command, *flags])
+        if not result.success:
+            print(result.exception)
+            return 1
     for row in spark.sql("show tables in marts").collect():
         mart = spark.table(f"marts.{row.tableName}")
         mart.coalesce(1).write.parquet(str(folder / "marts" / row.tableName))
