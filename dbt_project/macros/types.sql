@@ -28,6 +28,20 @@
     cast({{ expression }} as {{ dbt.type_timestamp() }})
 {%- endmacro %}
 
+{#- The same of a column of the lake, which has a zone. DuckDB asks its calendar for each row of a
+    cast, and takes twelve times as long as for the microseconds, which are UTC already. -#}
+{% macro utc_timestamp(column) -%}
+    {{ return(adapter.dispatch('utc_timestamp')(column)) }}
+{%- endmacro %}
+
+{% macro default__utc_timestamp(column) -%}
+    {{ as_timestamp(column) }}
+{%- endmacro %}
+
+{% macro duckdb__utc_timestamp(column) -%}
+    make_timestamp(epoch_us({{ column }}))
+{%- endmacro %}
+
 {% macro as_bigint(expression) -%}
     cast({{ expression }} as {{ dbt.type_bigint() }})
 {%- endmacro %}

@@ -13,7 +13,7 @@ final as (
     select
         site_id,
         unit_id,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         cause,
         seq
 

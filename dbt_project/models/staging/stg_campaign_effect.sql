@@ -60,7 +60,7 @@ final as (
         basis,
         reason,
         is_provisional,
-        {{ as_timestamp('as_of_utc') }} as as_of_utc,
+        {{ utc_timestamp('as_of_utc') }} as as_of_utc,
         rule_version
 
     from source

@@ -15,13 +15,13 @@ final as (
         source_kind,
         source_id,
         key as source_key,
-        {{ as_timestamp('from_utc') }} as from_utc,
-        {{ as_timestamp('to_utc') }} as to_utc,
+        {{ utc_timestamp('from_utc') }} as from_utc,
+        {{ utc_timestamp('to_utc') }} as to_utc,
         status,
         reason,
         observed_s,
         expected_s,
-        {{ as_timestamp('fetched_at_utc') }} as fetched_at_utc
+        {{ utc_timestamp('fetched_at_utc') }} as fetched_at_utc
 
     from source
 

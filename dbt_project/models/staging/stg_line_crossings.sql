@@ -15,11 +15,11 @@ final as (
         unit_id,
         line_id,
         tracklet_id,
-        {{ as_timestamp('at_utc') }} as at_utc,
+        {{ utc_timestamp('at_utc') }} as at_utc,
         direction,
         x_m,
         y_m,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         rule_version,
         geometry_version
 

@@ -15,7 +15,7 @@ final as (
         code,
         raw_sha256,
         row_number,
-        {{ as_timestamp('first_seen_utc') }} as first_seen_utc
+        {{ utc_timestamp('first_seen_utc') }} as first_seen_utc
 
     from source
 

@@ -15,13 +15,13 @@ final as (
         unit_id,
         zone_id,
         tracklet_id,
-        {{ as_timestamp('joined_at_utc') }} as joined_at_utc,
-        {{ as_timestamp('ended_at_utc') }} as ended_at_utc,
+        {{ utc_timestamp('joined_at_utc') }} as joined_at_utc,
+        {{ utc_timestamp('ended_at_utc') }} as ended_at_utc,
         outcome,
         wait_s,
         is_join,
         is_censored,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         rule_version,
         geometry_version
 

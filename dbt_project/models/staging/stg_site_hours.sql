@@ -12,10 +12,10 @@ final as (
 
     select
         site_id,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
-        {{ as_timestamp('hour_from_utc') }} as hour_from_utc,
-        {{ as_timestamp('hour_end_utc') }} as hour_end_utc,
-        {{ as_timestamp('local_hour') }} as local_hour,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_from_utc') }} as hour_from_utc,
+        {{ utc_timestamp('hour_end_utc') }} as hour_end_utc,
+        {{ utc_timestamp('local_hour') }} as local_hour,
         utc_offset_s,
         business_date,
         open_s,

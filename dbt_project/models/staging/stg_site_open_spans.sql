@@ -12,9 +12,9 @@ final as (
 
     select
         site_id,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
-        {{ as_timestamp('open_from_utc') }} as open_from_utc,
-        {{ as_timestamp('open_to_utc') }} as open_to_utc
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('open_from_utc') }} as open_from_utc,
+        {{ utc_timestamp('open_to_utc') }} as open_to_utc
 
     from source
 

@@ -14,8 +14,8 @@ final as (
         site_id,
         camera_id,
         camera_version,
-        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
-        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+        {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 
     from source
 

@@ -16,8 +16,8 @@ final as (
         line_id,
         role,
         geometry_version,
-        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
-        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+        {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 
     from source
 

@@ -15,8 +15,8 @@ final as (
         unit_id,
         connector_id,
         ext_ref_code,
-        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
-        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+        {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 
     from source
 

@@ -17,8 +17,8 @@ final as (
         operator_id,
         category,
         {{ as_share('coalesce(share, 1)') }} as unit_share,
-        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
-        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+        {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 
     from source
 

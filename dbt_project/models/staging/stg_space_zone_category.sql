@@ -15,8 +15,8 @@ final as (
         unit_id,
         zone_id,
         category,
-        {{ as_timestamp('valid_from_utc') }} as valid_from_utc,
-        {{ as_timestamp('valid_to_utc') }} as valid_to_utc
+        {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
+        {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 
     from source
 

@@ -13,7 +13,7 @@ final as (
     select
         connector_id,
         ext_ref_code,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         utc_offset_s,
         num_tickets,
         category,
@@ -24,7 +24,7 @@ final as (
         units,
         currency,
         tax_included,
-        {{ as_timestamp('fetched_at_utc') }} as fetched_at_utc,
+        {{ utc_timestamp('fetched_at_utc') }} as fetched_at_utc,
         raw_sha256,
         row_number
 

@@ -18,7 +18,7 @@ final as (
         quantity,
         net,
         is_gift_card,
-        {{ as_timestamp('fetched_at_utc') }} as fetched_at_utc,
+        {{ utc_timestamp('fetched_at_utc') }} as fetched_at_utc,
         raw_sha256,
         row_number
 

@@ -14,12 +14,12 @@ final as (
         connector_id,
         ext_ref_code,
         ticket_id,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         kind,
         currency,
         tax_included,
         net,
-        {{ as_timestamp('fetched_at_utc') }} as fetched_at_utc,
+        {{ utc_timestamp('fetched_at_utc') }} as fetched_at_utc,
         raw_sha256
 
     from source

@@ -15,12 +15,12 @@ final as (
         unit_id,
         zone_id,
         tracklet_id,
-        {{ as_timestamp('entered_at_utc') }} as entered_at_utc,
-        {{ as_timestamp('left_at_utc') }} as left_at_utc,
+        {{ utc_timestamp('entered_at_utc') }} as entered_at_utc,
+        {{ utc_timestamp('left_at_utc') }} as left_at_utc,
         dwell_s,
         is_start_censored,
         is_end_censored,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         rule_version,
         geometry_version
 

@@ -14,11 +14,11 @@ final as (
         site_id,
         unit_id,
         zone_id,
-        {{ as_timestamp('minute_utc') }} as minute_utc,
+        {{ utc_timestamp('minute_utc') }} as minute_utc,
         person_seconds,
         max_occupancy,
         distinct_count,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         rule_version,
         geometry_version
 

@@ -14,7 +14,7 @@ final as (
         site_id,
         unit_id,
         zone_id,
-        {{ as_timestamp('hour_start_utc') }} as hour_start_utc,
+        {{ utc_timestamp('hour_start_utc') }} as hour_start_utc,
         customer_s,
         uncovered_s,
         rule_version,
