@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
 NINE = 9  # of the first day; restated from 25 tickets to 27
 
 MARK = " as it was"
+# by code and UTC day, as no other mart is
+TICKET_DAYS = "fct_ticket_reconciliation_daily"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def restated(begun, tmp_path_factory):
     home = begun("New York").copied_to(tmp_path_factory.mktemp("restated") / "home")
     first = home.now - timedelta(hours=5)
     with duckdb.connect(str(build_db(home))) as con:
-        for mart in _marts(con):
+        for mart in [*_marts(con), TICKET_DAYS]:
             con.execute(f"update marts.{mart} set metric_version = metric_version || '{MARK}'")
     home.sell("0001", NINE, "amount", 27)
     home.ask(NINE, 1)
@@ -53,7 +55,7 @@ def built_again(home: StreamHome, grain: str) -> dict[str, list[dict]]:
     """The rows without a mark of each mart whose name ends so; each mart kept others."""
     found = {}
     with duckdb.connect(str(build_db(home)), read_only=True) as con:
-        for mart in _marts(con):
+        for mart in [*_marts(con), TICKET_DAYS]:
             if mart.endswith(grain):
                 rows = con.sql(f"from marts.{mart}").to_arrow_table().to_pylist()
                 found[mart] = [row for row in rows if not row["metric_version"].endswith(MARK)]
@@ -84,6 +86,7 @@ def test_a_restated_hour_is_built_again_and_no_other_hour(restated):
 def test_of_the_days_only_those_the_hour_may_belong_to_are_built_again(restated):
     home, _ = restated
     daily = built_again(home, "_daily")
+    assert {row["day_utc"] for row in daily.pop(TICKET_DAYS)} == {date(2026, 10, 31)}
     assert len(daily) >= 2
     for mart, rows in daily.items():
         assert {(row["site_id"], row["unit_id"]) for row in rows} == {("mall", "1")}, mart

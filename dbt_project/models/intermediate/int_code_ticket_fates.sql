@@ -30,18 +30,22 @@ sales as (
 
 ),
 
+-- one row per link that holds, in the calendar of its site or not (is_open null), or with no link
 link_hours as (
 
-    select distinct
-        code_hours.connector_id,
-        code_hours.ext_ref_code,
-        code_hours.hour_start_utc,
+    select
+        code_hours.*,
         links.site_id,
         links.unit_id,
-        site_hours.is_open
+        site_hours.is_open,
+        case
+            when links.site_id is null then null
+            when site_hours.is_open is null then 0
+            else 1
+        end as is_in_calendar
 
     from code_hours
-    inner join links
+    left join links
         on
             code_hours.connector_id = links.connector_id
             and code_hours.ext_ref_code = links.ext_ref_code
@@ -53,116 +57,97 @@ link_hours as (
 
 ),
 
+-- windows rather than joins: engines carry the hours that are asked for through them
+placed as (
+
+    select
+        *,
+        max(is_in_calendar) over (partition by connector_id, ext_ref_code, hour_start_utc)
+            as is_any_in_calendar,
+        row_number() over (
+            partition by connector_id, ext_ref_code, hour_start_utc, site_id, unit_id
+            order by is_in_calendar
+        ) as link_place,
+        row_number() over (
+            partition by connector_id, ext_ref_code, hour_start_utc
+            order by site_id, unit_id
+        ) as code_place
+
+    from link_hours
+
+),
+
 -- a code may be linked at several sites, if only one of them has the hour
-linked_codes as (
+linked as (
 
     select
         connector_id,
         ext_ref_code,
         hour_start_utc,
-        max(case when is_open is null then 0 else 1 end) as is_in_calendar
+        current_row_count,
+        ticket_count,
+        net_sales,
+        is_open,
+        is_any_in_calendar as is_in_calendar,
+        case when is_in_calendar = 1 then site_id end as site_id,
+        case when is_in_calendar = 1 then unit_id end as unit_id
 
-    from link_hours
-    group by connector_id, ext_ref_code, hour_start_utc
-
-),
-
-linked as (
-
-    select
-        code_hours.*,
-        linked_codes.is_in_calendar,
-        link_hours.site_id,
-        link_hours.unit_id,
-        link_hours.is_open
-
-    from code_hours
-    left join linked_codes
-        on
-            code_hours.connector_id = linked_codes.connector_id
-            and code_hours.ext_ref_code = linked_codes.ext_ref_code
-            and code_hours.hour_start_utc = linked_codes.hour_start_utc
-    left join link_hours
-        on
-            code_hours.connector_id = link_hours.connector_id
-            and code_hours.ext_ref_code = link_hours.ext_ref_code
-            and code_hours.hour_start_utc = link_hours.hour_start_utc
-            and link_hours.is_open is not null
+    from placed
+    where
+        (is_in_calendar = 1 and link_place = 1)
+        or (coalesce(is_any_in_calendar, 0) = 0 and code_place = 1)
 
 ),
 
-feed_hours as (
+summed as (
 
     select
-        site_id,
-        unit_id,
-        hour_start_utc,
-        connector_id,
-        sum(ticket_count) as ticket_count,
-        sum(net_sales) as net_sales
+        *,
+        sum(ticket_count) over (partition by site_id, unit_id, hour_start_utc, connector_id)
+            as feed_ticket_count,
+        sum(ticket_count) over (partition by site_id, unit_id, hour_start_utc)
+            as unit_ticket_count,
+        sum(net_sales) over (partition by site_id, unit_id, hour_start_utc)
+            as codes_net_sales,
+        min(connector_id) over (partition by site_id, unit_id, hour_start_utc) as first_connector,
+        max(connector_id) over (partition by site_id, unit_id, hour_start_utc) as last_connector
 
     from linked
-    where site_id is not null
-    group by site_id, unit_id, hour_start_utc, connector_id
-
-),
-
-unit_hours as (
-
-    select
-        site_id,
-        unit_id,
-        hour_start_utc,
-        sum(ticket_count) as ticket_count,
-        sum(net_sales) as net_sales,
-        count(*) as connector_count
-
-    from feed_hours
-    group by site_id, unit_id, hour_start_utc
 
 ),
 
 fated as (
 
     select
-        linked.*,
+        summed.*,
         sales.is_provisional,
         sales.net_sales as unit_net_sales,
         case when sales.ticket_count is null then sales.reason end as withheld_reason,
         case
-            when unit_hours.connector_count > 1
-                then unit_hours.ticket_count - coalesce(feed_hours.ticket_count, 0)
+            when summed.site_id is not null and summed.first_connector <> summed.last_connector
+                then summed.unit_ticket_count - coalesce(summed.feed_ticket_count, 0)
         end as other_feed_ticket_count,
         case
-            when linked.is_in_calendar is null then 'unmatched'
-            when linked.is_in_calendar = 0 then 'outside_calendar'
+            when summed.is_in_calendar is null then 'unmatched'
+            when summed.is_in_calendar = 0 then 'outside_calendar'
             when sales.site_id is null then 'different'
             when
                 sales.net_sales is not null
-                and (unit_hours.net_sales is null or sales.net_sales <> unit_hours.net_sales)
+                and (
+                    summed.codes_net_sales is null or sales.net_sales <> summed.codes_net_sales
+                )
                 then 'different'
             when sales.ticket_count is null then 'withheld'
-            when sales.ticket_count = unit_hours.ticket_count then 'in_marts'
+            when sales.ticket_count = summed.unit_ticket_count then 'in_marts'
             else 'different'
         end as fate
 
-    from linked
+    from summed
     left join sales
         on
-            linked.site_id = sales.site_id
-            and linked.unit_id = sales.unit_id
-            and linked.hour_start_utc = sales.hour_start_utc
-    left join unit_hours
-        on
-            linked.site_id = unit_hours.site_id
-            and linked.unit_id = unit_hours.unit_id
-            and linked.hour_start_utc = unit_hours.hour_start_utc
-    left join feed_hours
-        on
-            linked.site_id = feed_hours.site_id
-            and linked.unit_id = feed_hours.unit_id
-            and linked.hour_start_utc = feed_hours.hour_start_utc
-            and linked.connector_id = feed_hours.connector_id
+            summed.site_id = sales.site_id
+            and summed.unit_id = sales.unit_id
+            and summed.hour_start_utc = sales.hour_start_utc
 
 ),
 
