@@ -10,41 +10,62 @@ ticket_hours as (
 
 ),
 
+-- an answer has many rows of an hour: engines rank fewer answers than rows
+answers as (
+
+    select distinct
+        connector_id,
+        ext_ref_code,
+        hour_start_utc,
+        fetched_at_utc,
+        raw_sha256
+
+    from ticket_hours
+
+),
+
 ranked as (
 
     select
         *,
-        rank() over (
+        row_number() over (
             partition by connector_id, ext_ref_code, hour_start_utc
             order by fetched_at_utc desc, raw_sha256 desc
         ) as revision_rank
 
-    from ticket_hours
+    from answers
 
 ),
 
 final as (
 
     select
-        connector_id,
-        ext_ref_code,
-        hour_start_utc,
-        utc_offset_s,
-        num_tickets,
-        category,
-        num_returns,
-        gross_sales,
-        returns_amount,
-        net_sales,
-        units,
-        currency,
-        tax_included,
-        fetched_at_utc,
-        raw_sha256,
-        row_number
+        ticket_hours.connector_id,
+        ticket_hours.ext_ref_code,
+        ticket_hours.hour_start_utc,
+        ticket_hours.utc_offset_s,
+        ticket_hours.num_tickets,
+        ticket_hours.category,
+        ticket_hours.num_returns,
+        ticket_hours.gross_sales,
+        ticket_hours.returns_amount,
+        ticket_hours.net_sales,
+        ticket_hours.units,
+        ticket_hours.currency,
+        ticket_hours.tax_included,
+        ticket_hours.fetched_at_utc,
+        ticket_hours.raw_sha256,
+        ticket_hours.row_number
 
-    from ranked
-    where revision_rank = 1
+    from ticket_hours
+    inner join ranked
+        on
+            ticket_hours.connector_id = ranked.connector_id
+            and ticket_hours.ext_ref_code = ranked.ext_ref_code
+            and ticket_hours.hour_start_utc = ranked.hour_start_utc
+            and ticket_hours.fetched_at_utc = ranked.fetched_at_utc
+            and ticket_hours.raw_sha256 = ranked.raw_sha256
+    where ranked.revision_rank = 1
 
 )
 
