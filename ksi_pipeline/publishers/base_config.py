@@ -14,7 +14,8 @@ class TargetBase(BaseModel):
     Attributes:
         id: names the target in receipts, commands and assets.
         kind: of target; each has a class and settings of its own.
-        marts: that go there; null for all.
+        marts: that go there; null for all, unless exposures are named.
+        exposures: of the dbt project, whose marts go there too.
         schedule: cron expression, UTC, of the runs that publish there; null: only by hand.
         attempts: in all, where something fails that passes.
         owner: who is told when it fails.
@@ -34,6 +35,7 @@ class TargetBase(BaseModel):
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]{0,40}$")
     kind: str
     marts: list[str] | None = None
+    exposures: list[str] | None = None
     schedule: str | None = None
     attempts: int = Field(default=3, ge=1, le=20)
     owner: str | None = None

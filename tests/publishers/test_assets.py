@@ -7,7 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.publish_targets import target_definitions
+from ksi_pipeline.defs.steps.targets import load_targets
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome
 from ksi_pipeline.store.store import Store
@@ -85,3 +87,21 @@ def test_a_target_has_the_schedule_that_its_entry_says(workspace):
 def test_a_broken_file_of_targets_gives_none_and_stops_nothing_else(workspace):
     Path(workspace.home.targets).write_text("targets: [{id: bi, kind: fax}]")
     assert target_definitions(workspace, lambda: [MART]).assets == []
+
+
+def test_a_target_gets_the_marts_of_the_exposures_that_it_names(workspace):
+    (workspace.home.root / "targets.yaml").write_text(
+        "targets:\n  - {id: bi, kind: files, path: out, marts: [dim_category], "
+        "exposures: [campaign_review]}\n"
+    )
+    (target,) = load_targets(workspace)
+    assert target.marts == ["dim_category", "dim_unit", "fct_campaign_effect"]
+
+
+def test_an_exposure_that_the_project_does_not_have_is_named_with_those_it_has(workspace):
+    (workspace.home.root / "targets.yaml").write_text(
+        "targets:\n  - {id: bi, kind: files, path: out, exposures: [conversions]}\n"
+    )
+    with pytest.raises(ConfigError, match=r"conversions .it has: .*conversion_dashboard") as caught:
+        load_targets(workspace)
+    assert caught.value.code == "E_UNKNOWN_EXPOSURE"

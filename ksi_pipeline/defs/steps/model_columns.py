@@ -50,6 +50,15 @@ def contracts_of_models(manifest: Path) -> dict[str, Contract]:
     }
 
 
+def marts_of_exposures(manifest: Path) -> dict[str, list[str]]:
+    """Give the models that each exposure of the project reads, by its name."""
+    read = json.loads(manifest.read_text(encoding="utf-8"))
+    return {
+        exposure["name"]: [read["nodes"][key]["name"] for key in exposure["depends_on"]["nodes"]]
+        for exposure in read["exposures"].values()
+    }
+
+
 def columns_of_models(manifest: Path) -> dict[str, Mapping[str, str]]:
     """Give the columns that the models promise, with their types: name by name, in order."""
     return {name: contract.types for name, contract in contracts_of_models(manifest).items()}

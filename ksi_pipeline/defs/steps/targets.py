@@ -8,7 +8,11 @@ from pathlib import Path
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.publishing import WHOLE, Batch, Column, Part
 from ksi_pipeline.defs.steps.build import prepare_manifest
-from ksi_pipeline.defs.steps.model_columns import Contract, contracts_of_models
+from ksi_pipeline.defs.steps.model_columns import (
+    Contract,
+    contracts_of_models,
+    marts_of_exposures,
+)
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.publishers.base import Target
 from ksi_pipeline.publishers.base_config import TargetBase
@@ -65,8 +69,11 @@ class Scope:
 def load_targets(workspace: Workspace) -> tuple[TargetBase, ...]:
     """Read targets.yaml; a missing file means that there are none.
 
+    Returns:
+        The targets; `marts` of one that names exposures has their marts too.
+
     Raises:
-        ConfigError: E_TARGETS_FILE, E_DUP_TARGET.
+        ConfigError: E_TARGETS_FILE, E_DUP_TARGET, E_UNKNOWN_EXPOSURE.
     """
     path = workspace.home.targets
     if not path.exists():
@@ -80,7 +87,23 @@ def load_targets(workspace: Workspace) -> tuple[TargetBase, ...]:
         ) from error
     except ConfigError as error:
         raise ConfigError(str(error), code="E_TARGETS_FILE") from error
-    return read_targets(raw, lambda place: line_of(place, lines), path.name)
+    targets = read_targets(raw, lambda place: line_of(place, lines), path.name)
+    return tuple(_with_exposures(workspace, target) for target in targets)
+
+
+def _with_exposures(workspace: Workspace, target: TargetBase) -> TargetBase:
+    if target.exposures is None:
+        return target
+    known = marts_of_exposures(prepare_manifest(workspace.dbt_project_dir))
+    if unknown := sorted(set(target.exposures) - set(known)):
+        raise ConfigError(
+            f"Target {target.id!r}: the dbt project has no exposure {', '.join(unknown)} (it has: "
+            f"{', '.join(sorted(known)) or 'none'}). Nothing was published. Correct the name, or "
+            "add the exposure to the project.",
+            code="E_UNKNOWN_EXPOSURE",
+        )
+    named = {*(target.marts or ()), *(mart for name in target.exposures for mart in known[name])}
+    return target.model_copy(update={"marts": sorted(named)})
 
 
 def publish_to(
