@@ -7,7 +7,7 @@ KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-all portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,8 +21,10 @@ docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as on
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-all: test $(VENV)/.vision .services/postgres/.done  ## the tests, and those that need torch or a server
+test-all: test services $(VENV)/.vision .services/postgres/.done  ## the tests, and those that need torch or a server
 	$(BIN)/python -m pytest -m "torch or services"
+
+services: .services/redshift/.done  ## what stands in for warehouses and buckets in the tests of make test-all
 
 portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
 	$(BIN)/python -m pytest -m "services or adapters" tests/portable
@@ -85,8 +87,9 @@ $(VENV)/bin/python:
 	  -r benchmarks/video-peers.txt
 	@touch $@
 
-# Environments of their own: what dbt's adapters pin, the product does not need.
-.services/%/.done: tests/portable/%.txt constraints.txt
+# Environments of their own: what dbt's adapters and stand-ins pin, the product does not need.
+vpath %.txt tests/portable tests/services
+.services/%/.done: %.txt constraints.txt
 	$(PYTHON) -m venv .services/$*
 	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
 	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dbt-snowflake==1.12.3)

@@ -17,11 +17,13 @@ from ksi_pipeline.publishers.base_config import TargetBase
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
+from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 
 KINDS: dict[str, type[TargetBase]] = {
     "files": FilesConfig,
     "duckdb": DuckdbConfig,
     "postgres": PostgresConfig,
+    "redshift": RedshiftConfig,
 }
 LineOf = Callable[[tuple[str | int, ...]], int]
 

@@ -8,6 +8,7 @@ from ksi_pipeline.publishers.base_config import TargetBase
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
+from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 
 
 def make_target(
@@ -36,4 +37,8 @@ def make_target(
         from ksi_pipeline.publishers.postgres.target import PostgresTarget
 
         return PostgresTarget(config, config.url(secrets))
+    if isinstance(config, RedshiftConfig):
+        from ksi_pipeline.publishers.redshift.target import RedshiftTarget
+
+        return RedshiftTarget(config, config.address(secrets))
     raise AssertionError(f"kind {config.kind} has no target")

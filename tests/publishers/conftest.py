@@ -1,19 +1,28 @@
-"""A place of each kind; PostgreSQL only where servers are started."""
+"""A place of each kind; those that need a server only where servers are started."""
 
 import pytest
 
-from .places import PLACES, Marts
+from ..services.redshift import running_redshift
+from .places import PLACES, SERVERS, Marts
+from .redshift_place import policies
+
+
+@pytest.fixture(scope="session")
+def redshift(postgres):
+    """What stands in for Redshift and S3, with the rights that --grants prints."""
+    with running_redshift(postgres, *policies()) as server:
+        yield server
 
 
 @pytest.fixture(
     params=[
-        pytest.param(kind, marks=pytest.mark.services if kind == "postgres" else ())
-        for kind in PLACES
+        pytest.param(kind, marks=pytest.mark.services if kind in SERVERS else ()) for kind in PLACES
     ]
 )
 def place(request, tmp_path):
     """A target of each kind, empty."""
-    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    needed = SERVERS.get(request.param)
+    server = request.getfixturevalue(needed) if needed else None
     return PLACES[request.param](tmp_path, server)
 
 

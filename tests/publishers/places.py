@@ -199,7 +199,21 @@ class PostgresPlace(Place):
             connection.execute(statement)
 
 
-PLACES = {"files": FilesPlace, "duckdb": DuckdbPlace, "postgres": PostgresPlace}
+def redshift_place(folder, server):
+    # it is made of Place
+    from .redshift_place import RedshiftPlace
+
+    return RedshiftPlace(folder, server)
+
+
+PLACES = {
+    "files": FilesPlace,
+    "duckdb": DuckdbPlace,
+    "postgres": PostgresPlace,
+    "redshift": redshift_place,
+}
+# fixtures of the servers that kinds need
+SERVERS = {"postgres": "postgres", "redshift": "redshift"}
 
 
 class Poller:

@@ -10,6 +10,7 @@ import pytest
 from python_calamine import load_workbook
 
 from .places import MART, NAMES, DuckdbPlace, FilesPlace, PostgresPlace, sale
+from .redshift_place import RedshiftPlace
 
 DAY = date(2026, 1, 5)
 # 17 digits are needed to tell this double from the next; the amount has 15, all that Excel keeps
@@ -74,6 +75,14 @@ def test_in_duckdb(tmp_path, marts):
 @pytest.mark.services
 def test_in_postgres(tmp_path, marts, postgres):
     place = PostgresPlace(tmp_path, postgres)
+    place.publish(marts.batches({"2026-01": [CELL]}))
+    (row,) = place.rows()
+    assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)
+
+
+@pytest.mark.services
+def test_in_redshift(tmp_path, marts, redshift):
+    place = RedshiftPlace(tmp_path, redshift)
     place.publish(marts.batches({"2026-01": [CELL]}))
     (row,) = place.rows()
     assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)

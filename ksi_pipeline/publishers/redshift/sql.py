@@ -1,0 +1,147 @@
+"""The SQL of Redshift: tables with keys for its nodes, stages filled by COPY, and partitions."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.publishers.figures import Words
+from ksi_pipeline.publishers.redshift.config import RedshiftConfig
+from ksi_pipeline.publishers.redshift.policies import copy_policy, upload_policy
+from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+
+# extract(epoch ...) has whole seconds there
+REDSHIFT = Words(
+    bytes="octet_length({})",
+    micros="datediff(microsecond, timestamp '1970-01-01', {})",
+    days="datediff(day, date '1970-01-01', {})",
+    plain="{}",
+    month="to_char({}, 'YYYY-MM')",
+)
+# Of a schema: its tables of marts have the columns of marts, and these are not marts.
+STAGE = "ksi_stage_"
+LOCK = "ksi_publish_lock"
+_TYPES = {"double": "double precision"}
+# of what tables are distributed by, the first that a mart has
+_SPREAD = ("unit_key", "site_key", "site_id")
+_MOST_SORTED = 4
+
+
+class RedshiftSql:
+    """The statements of one schema; see Sql."""
+
+    words = REDSHIFT
+
+    def __init__(self, config: RedshiftConfig) -> None:
+        """Take the settings."""
+        self._config, self._schema = config, config.schema_name
+
+    def table(self, mart: str) -> str:
+        """Give what stands behind `from`."""
+        return f'"{self._schema}"."{mart}"'
+
+    def stage(self, batch: Batch) -> str:
+        """Give the table that a batch waits in."""
+        return self.table(f"{STAGE}{batch.batch_id[:16]}")
+
+    def create_stage(self, batch: Batch) -> list[str]:
+        """Make the table that a batch waits in: COPY wants the columns of the file in its order."""
+        name = self.stage(batch)
+        return [
+            f"drop table if exists {name}",
+            f"create table {name} ({self._listed(batch.columns)}) diststyle even",
+        ]
+
+    def manifest_key(self, batch: Batch) -> str:
+        """Give the key of the list of a batch's files in S3; the files lie beside it."""
+        return f"{self._config.prefix}{batch.batch_id}/manifest"
+
+    def fill_stage(self, batch: Batch) -> list[str]:
+        """Write the COPY that fills it; none where there is no row to copy."""
+        if not batch.rows:
+            return []
+        manifest = f"s3://{self._config.bucket}/{self.manifest_key(batch)}"
+        return [
+            f"copy {self.stage(batch)} from '{manifest}' iam_role '{self._config.iam_role}' "
+            "format as parquet manifest"
+        ]
+
+    def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
+        """Make the table of a mart, or add the columns that it lacks."""
+        table = self.table(batch.part.mart)
+        if held is None:
+            listed = f"{self._listed(batch.columns)}, {BATCH_ID} varchar(32)"
+            return [f"create table {table} ({listed}) {_layout(batch)}", *_comments(table, batch)]
+        known = {column.name for column in held}
+        added = [column for column in batch.columns if column.name not in known]
+        made = [f'alter table {table} add column "{c.name}" {self._type(c)}' for c in added]
+        return [*made, *_comments(table, batch)] if made else []
+
+    def replace_part(self, batch: Batch) -> list[str]:
+        """Let the rows of a partition be those of the stage."""
+        table, names = self.table(batch.part.mart), _quoted(c.name for c in batch.columns)
+        return [
+            self.remove_part(batch.part),
+            f"insert into {table} ({names}, {BATCH_ID}) "
+            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
+        ]
+
+    def remove_part(self, part: Part) -> str:
+        """Write the removal of a partition's rows; a truncate would commit at once."""
+        return f"delete from {self.table(part.mart)} where {of_part(part)}"
+
+    def drop_stage(self, batch: Batch) -> list[str]:
+        """Drop the table that a batch waited in."""
+        return [f"drop table {self.stage(batch)}"]
+
+    def grants(self) -> list[str]:
+        """Write the least rights: SQL to be run, and policies of AWS as comments in it."""
+        config, schema = self._config, f'schema "{self._schema}"'
+        publisher, reader = config.publisher_role, config.reader_role
+        return [
+            f'create schema if not exists "{self._schema}";',
+            f'grant usage, create on {schema} to "{publisher}";',
+            f'grant usage on {schema} to "{reader}";',
+            f'grant select on all tables in {schema} to "{reader}";',
+            f'alter default privileges for user "{publisher}" in {schema} '
+            f'grant select on tables to "{reader}";',
+            "-- where assumerole was revoked from public: "
+            f"grant assumerole on '{config.iam_role}' to \"{publisher}\" for copy;",
+            "-- policy of the AWS credentials of the machine that publishes:",
+            f"-- {json.dumps(upload_policy(config))}",
+            f"-- policy of {config.iam_role}, which the cluster must be associated with:",
+            f"-- {json.dumps(copy_policy(config))}",
+        ]
+
+    def _listed(self, columns: Sequence[Column]) -> str:
+        return ", ".join(f'"{column.name}" {self._type(column)}' for column in columns)
+
+    def _type(self, column: Column) -> str:
+        # its `text` is varchar(256), and it counts bytes
+        if column.type == "text":
+            return f"varchar({self._config.text_bytes})"
+        return _TYPES.get(column.type, column.type)
+
+
+def _layout(batch: Batch) -> str:
+    """Say on which nodes rows lie and in which order: small tables on each, facts by unit."""
+    names = [column.name for column in batch.columns]
+    first = [] if batch.part.mart.startswith("dim_") else ["business_date"]
+    sorted_by = [n for n in dict.fromkeys([*first, *batch.key]) if n in names][:_MOST_SORTED]
+    spread = next((f'diststyle key distkey ("{n}")' for n in _SPREAD if n in names), None)
+    style = "diststyle all" if not first else spread or "diststyle even"
+    return f"{style} compound sortkey ({_quoted(sorted_by)})" if sorted_by else style
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _comments(table: str, batch: Batch) -> list[str]:
+    told = [(f"table {table}", batch.about)]
+    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
+    return [f"comment on {what} is '{_escaped(text)}'" for what, text in told if text]
+
+
+def _escaped(text: str) -> str:
+    # unlike in PostgreSQL, a backslash in a string is read there
+    return text.replace("\\", "\\\\").replace("'", "''")
