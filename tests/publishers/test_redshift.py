@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import shutil
+import ssl
+import subprocess
 import sys
 import threading
 
@@ -10,7 +13,7 @@ import pytest
 from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
 
 from ..services.cutting_proxy import CuttingProxy
-from ..services.redshift import BUCKET, ROLE
+from ..services.redshift import BUCKET, ROLE, RedshiftServer
 from .places import MART, NAMES, ROWS, SECRET, sale
 from .redshift_place import RedshiftPlace
 
@@ -218,6 +221,45 @@ def test_wrong_credentials_of_the_database_are_told_apart_and_never_shown(
 ):
     place.secrets["WAREHOUSE_URL"] = change(place.secrets["WAREHOUSE_URL"])
     assert SECRET not in shown(refused(place, marts, code))
+
+
+@pytest.fixture
+def encrypted(redshift, tmp_path):
+    """The same database behind TLS, and the file of the certificate of `localhost`."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed (Debian: apt-get install openssl).")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", *made.split(), *named], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with RedshiftServer(redshift.postgres, redshift.aws, context) as server:
+        yield server, certificate
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known", "code"),
+    [
+        pytest.param("localhost", True, None, id="known and of that name"),
+        pytest.param("127.0.0.1", True, "E_TARGET_UNREACHABLE", id="of another name"),
+        pytest.param("localhost", False, "E_TARGET_UNREACHABLE", id="unknown"),
+    ],
+)
+def test_without_a_mode_in_the_url_the_server_must_prove_its_name(
+    place, marts, encrypted, monkeypatch, host, is_known, code
+):
+    server, certificate = encrypted
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    at = f"{host}:{server.port}/{place.database}"
+    place.secrets["WAREHOUSE_URL"] = f"redshift://ksi_publisher:{SECRET}@{at}"
+    if code:
+        assert SECRET not in shown(refused(place, marts, code))
+        assert server.users == []
+    else:
+        place.publish(marts.batches())
+        assert place.rows() == EVERYTHING
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])

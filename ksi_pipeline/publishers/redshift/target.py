@@ -123,7 +123,7 @@ class RedshiftTarget(TableTarget[Session]):
         rows = session.execute(
             "select table_name from information_schema.tables "
             f"where table_schema = '{self._config.schema_name}' "
-            f"and left(table_name, {len(prefix)}) = '{prefix}'"
+            f"and substring(table_name, 1, {len(prefix)}) = '{prefix}'"
         )
         return [str(row[0]) for row in rows]
 
