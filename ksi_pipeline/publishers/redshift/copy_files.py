@@ -46,8 +46,9 @@ def copy_files(target: str, batch: Batch, folder: Path, text_bytes: int) -> Iter
     writer: pq.ParquetWriter | None = None
     number, rows = 0, 0
     try:
+        # the cast refuses columns in any other order
         for read in pq.ParquetFile(batch.path).iter_batches(_ROWS_AT_ONCE, columns=names):
-            table = pa.Table.from_batches([read]).select(names).cast(schema)
+            table = pa.Table.from_batches([read]).cast(schema)
             _require_short(target, batch, table, text_bytes)
             if writer is None:
                 path = folder / f"part-{number:05d}.parquet"
