@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.plain_words import plain
 from ksi_pipeline.publishers.base_config import TargetBase
+from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
@@ -24,6 +25,7 @@ KINDS: dict[str, type[TargetBase]] = {
     "duckdb": DuckdbConfig,
     "postgres": PostgresConfig,
     "redshift": RedshiftConfig,
+    "bigquery": BigqueryConfig,
 }
 LineOf = Callable[[tuple[str | int, ...]], int]
 

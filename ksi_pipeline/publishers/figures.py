@@ -64,15 +64,21 @@ def figures_query(
         where: which rows.
     """
     month = words.month.format(words.name.format(_DATE)) if is_by_month else f"'{WHOLE}'"
+    asked = [f"coalesce({month}, '{NO_MONTH}') as part", *added_up(columns, key, words)]
+    text = f"select {', '.join(asked)} from {relation} where {where}"
+    return f"{text} group by 1" if is_by_month else text
+
+
+def added_up(columns: Sequence[Column], key: Sequence[str], words: Words) -> list[str]:
+    """Write what is asked for of each partition, in the order that `read_figures` expects."""
     by_name = {column.name: column for column in columns}
-    asked = [f"coalesce({month}, '{NO_MONTH}') as part", "count(*)"]
+    asked = ["count(*)"]
     for name in key:
         value = _key(by_name[name], words)
         asked += [f"min({value})", f"max({value})"]
     for column in columns:
         asked += [_filled(column, words), _sum(column, words)]
-    text = f"select {', '.join(asked)} from {relation} where {where}"
-    return f"{text} group by 1" if is_by_month else text
+    return asked
 
 
 def read_figures(

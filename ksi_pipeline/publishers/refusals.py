@@ -26,6 +26,10 @@ _SAID = {
         "Set a larger step_timeout_s, or end what holds the table; the next run goes on where this "
         "one ended",
     ),
+    "E_TARGET_QUOTA": (
+        "{what} takes no more for now: there are too many requests, or a quota is used up",
+        "Run this again later, or have the quota raised",
+    ),
     "E_TARGET_TYPE": (
         "{what} refused a value or a type",
         "Compare the table's columns with docs/reference/marts.md",
@@ -35,7 +39,7 @@ _SAID = {
         "Look into its log",
     ),
 }
-_PASSING = {"E_TARGET_UNREACHABLE", "E_TARGET_TIMEOUT"}
+_PASSING = {"E_TARGET_UNREACHABLE", "E_TARGET_TIMEOUT", "E_TARGET_QUOTA"}
 
 
 def refused(target: str, code: str, *, what: str, env: str, detail: str) -> KsiError:
@@ -43,7 +47,7 @@ def refused(target: str, code: str, *, what: str, env: str, detail: str) -> KsiE
 
     Args:
         target: its id.
-        code: one of E_TARGET_AUTH, _RIGHTS, _UNREACHABLE, _TIMEOUT, _TYPE, _FAILED.
+        code: one of E_TARGET_AUTH, _RIGHTS, _UNREACHABLE, _TIMEOUT, _QUOTA, _TYPE, _FAILED.
         what: refused it, like `the database`.
         env: name of the environment variable with the credentials.
         detail: name of the driver's error and its state or number; nothing of its message.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ksi_pipeline.publishers.base import Target
 from ksi_pipeline.publishers.base_config import TargetBase
+from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
@@ -41,4 +42,8 @@ def make_target(
         from ksi_pipeline.publishers.redshift.target import RedshiftTarget
 
         return RedshiftTarget(config, config.address(secrets))
+    if isinstance(config, BigqueryConfig):
+        from ksi_pipeline.publishers.bigquery.target import BigqueryTarget
+
+        return BigqueryTarget(config, config.key(secrets))
     raise AssertionError(f"kind {config.kind} has no target")

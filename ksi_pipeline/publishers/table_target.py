@@ -98,9 +98,9 @@ class TableTarget(ABC, Generic[S]):
     def session(self) -> AbstractContextManager[S]:
         """Give the connection that holds the target, or one for a question."""
 
-    @abstractmethod
     def transaction(self, session: S) -> AbstractContextManager[None]:
-        """Commit what the block does, or nothing of it where it raises."""
+        """Commit what the block does, or nothing of it where it raises; for `replace`."""
+        raise NotImplementedError
 
     @abstractmethod
     def fill(self, session: S, batch: Batch) -> None:
@@ -133,7 +133,7 @@ class TableTarget(ABC, Generic[S]):
                 for statement in self.sql.create_stage(batch):
                     session.execute(statement)
                 self.fill(session, batch)
-                staged[batch.part] = self._add_up(session, self.sql.stage(batch), batch, "true")
+                staged[batch.part] = self.add_up(session, self.sql.stage(batch), batch, "true")
         return staged
 
     def apply(self, load: Sequence[Change], accept: Accept) -> None:
@@ -141,13 +141,17 @@ class TableTarget(ABC, Generic[S]):
         with self.session() as session:
             steps = [(change, self._steps(change)) for change in load]
             _run(session, [statement for _, each in steps for statement in each.before])
-            with self.transaction(session):
-                found: dict[Part, Figures] = {}
-                for change, each in steps:
-                    _run(session, each.inside)
-                    found |= self._of_change(session, change)
-                accept(found)
+            self.replace(session, steps, accept)
             _run(session, [statement for _, each in steps for statement in each.after])
+
+    def replace(self, session: S, steps: "Sequence[tuple[Change, Steps]]", accept: Accept) -> None:
+        """Do what is inside in one transaction, which commits once `accept` took the figures."""
+        with self.transaction(session):
+            found: dict[Part, Figures] = {}
+            for change, each in steps:
+                _run(session, each.inside)
+                found |= self._of_change(session, change)
+            accept(found)
 
     def statements(self, change: Change) -> list[str]:
         """Write the SQL of a change; see Target."""
@@ -159,26 +163,27 @@ class TableTarget(ABC, Generic[S]):
         """Write the least rights that publishing and reading need."""
         return self.sql.grants()
 
-    def _steps(self, change: Change) -> "_Steps":
+    def _steps(self, change: Change) -> "Steps":
         held, batch = self.columns(change.part.mart), change.batch
         if batch is None:
-            return _Steps([], [self.sql.remove_part(change.part)] if held else [], [])
+            return Steps([], [self.sql.remove_part(change.part)] if held else [], [])
         made, replaced = self.sql.make_table(batch, held), self.sql.replace_part(batch)
         dropped = self.sql.drop_stage(batch)
         if self.makes_tables_in_transaction:
-            return _Steps([], [*made, *replaced, *dropped], [])
-        return _Steps(made, replaced, dropped)
+            return Steps([], [*made, *replaced, *dropped], [])
+        return Steps(made, replaced, dropped)
 
-    def _of_change(self, session: Session, change: Change) -> dict[Part, Figures]:
+    def _of_change(self, session: S, change: Change) -> dict[Part, Figures]:
         table, where = self.sql.table(change.part.mart), of_part(change.part)
         if change.batch:
-            return {change.part: self._add_up(session, table, change.batch, where)}
+            return {change.part: self.add_up(session, table, change.batch, where)}
         if not self.columns(change.part.mart):
             return {}
         (row,) = session.execute(f"select count(*) from {table} where {where}")
         return {change.part: Figures(int(row[0]))}
 
-    def _add_up(self, session: Session, relation: str, batch: Batch, where: str) -> Figures:
+    def add_up(self, session: S, relation: str, batch: Batch, where: str) -> Figures:
+        """Add up the rows of a relation that are a batch's."""
         query = figures_query(
             relation, batch.columns, batch.key, self.sql.words, is_by_month=False, where=where
         )
@@ -188,7 +193,9 @@ class TableTarget(ABC, Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Steps:
+class Steps:
+    """The statements of a change: what comes before its transaction, in it and after it."""
+
     before: Sequence[str]
     inside: Sequence[str]
     after: Sequence[str]

@@ -2,9 +2,17 @@
 
 import pytest
 
+from ..services.bigquery import running_bigquery
 from ..services.redshift import running_redshift
 from .places import PLACES, SERVERS, Marts
 from .redshift_place import policies
+
+
+@pytest.fixture(scope="session")
+def bigquery():
+    """What stands in for BigQuery."""
+    with running_bigquery() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

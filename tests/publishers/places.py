@@ -206,14 +206,22 @@ def redshift_place(folder, server):
     return RedshiftPlace(folder, server)
 
 
+def bigquery_place(folder, server):
+    # it is made of Place
+    from .bigquery_place import BigqueryPlace
+
+    return BigqueryPlace(folder, server)
+
+
 PLACES = {
     "files": FilesPlace,
     "duckdb": DuckdbPlace,
     "postgres": PostgresPlace,
     "redshift": redshift_place,
+    "bigquery": bigquery_place,
 }
 # fixtures of the servers that kinds need
-SERVERS = {"postgres": "postgres", "redshift": "redshift"}
+SERVERS = {"postgres": "postgres", "redshift": "redshift", "bigquery": "bigquery"}
 
 
 class Poller:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from python_calamine import load_workbook
 
+from .bigquery_place import BigqueryPlace
 from .places import MART, NAMES, DuckdbPlace, FilesPlace, PostgresPlace, sale
 from .redshift_place import RedshiftPlace
 
@@ -83,6 +84,14 @@ def test_in_postgres(tmp_path, marts, postgres):
 @pytest.mark.services
 def test_in_redshift(tmp_path, marts, redshift):
     place = RedshiftPlace(tmp_path, redshift)
+    place.publish(marts.batches({"2026-01": [CELL]}))
+    (row,) = place.rows()
+    assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)
+
+
+@pytest.mark.services
+def test_in_bigquery(tmp_path, marts, bigquery):
+    place = BigqueryPlace(tmp_path, bigquery)
     place.publish(marts.batches({"2026-01": [CELL]}))
     (row,) = place.rows()
     assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)

@@ -1,0 +1,1 @@
+"""Targets of kind `bigquery`: tables in one dataset of BigQuery."""
