@@ -7,9 +7,12 @@ import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
+from ksi_pipeline.publishers.bigquery.loads import instants
 from ksi_pipeline.publishers.config import read_targets
 from ksi_pipeline.publishers.plan import Change
 
@@ -300,6 +303,12 @@ def test_the_script_commits_only_under_the_lease_and_with_the_figures_of_the_sta
         "end if",
         "select seen, is_mine;",
     ]
+
+
+def test_the_parquet_that_is_sent_says_which_times_are_instants(marts):
+    (batch,) = january(marts)
+    with instants(batch) as path:
+        assert pq.read_schema(path).field("hour_start_utc").type == pa.timestamp("us", "UTC")
 
 
 def test_grants_are_a_dataset_rights_on_it_and_jobs():

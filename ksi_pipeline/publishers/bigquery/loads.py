@@ -48,7 +48,7 @@ def load(
         KsiError: E_TARGET_*.
     """
     attempt, failures = 1, 0
-    with _instants(batch) as file:
+    with instants(batch) as file:
         while True:
             name, job = job_id(dataset, target, batch, attempt), None
             labels = {**sql.labels(batch), RUN: run}
@@ -75,7 +75,7 @@ def load(
 
 
 @contextmanager
-def _instants(batch: Batch) -> Iterator[Path]:
+def instants(batch: Batch) -> Iterator[Path]:
     """Write the Parquet anew with instants that say so: loaded into TIMESTAMP, they must."""
     names = [column.name for column in batch.columns]
     is_instant = {c.name for c in batch.columns if column_type(c) == "TIMESTAMP"}
