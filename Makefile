@@ -21,7 +21,7 @@ docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as on
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done  ## what stands in for warehouses and servers in tests
+services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done .services/kafka/.done  ## what stands in for warehouses and servers in tests
 
 test-all: test $(VENV)/.vision services  ## the tests, and those that need torch or a server
 	$(BIN)/python -m pytest -m "torch or services"

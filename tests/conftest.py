@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .services.kafka import KafkaServer, running_kafka
 from .services.postgres import PostgresServer, running_postgres
 
 if TYPE_CHECKING:
@@ -64,4 +65,11 @@ def grocer_year(grocer: "pl.DataFrame", tmp_path_factory: pytest.TempPathFactory
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the session; tests that use it are marked `services`."""
     with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """A broker of Kafka's protocol for the session; tests that use it are marked `services`."""
+    with running_kafka() as server:
         yield server

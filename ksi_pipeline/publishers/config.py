@@ -17,6 +17,7 @@ from ksi_pipeline.publishers.base_config import TargetBase
 from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
+from ksi_pipeline.publishers.kafka.config import KafkaConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 
@@ -26,6 +27,7 @@ KINDS: dict[str, type[TargetBase]] = {
     "postgres": PostgresConfig,
     "redshift": RedshiftConfig,
     "bigquery": BigqueryConfig,
+    "kafka": KafkaConfig,
 }
 LineOf = Callable[[tuple[str | int, ...]], int]
 

@@ -8,6 +8,7 @@ from ksi_pipeline.publishers.base_config import TargetBase
 from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.duckdb_file.config import DuckdbConfig
 from ksi_pipeline.publishers.files.config import FilesConfig
+from ksi_pipeline.publishers.kafka.config import KafkaConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 
@@ -46,4 +47,8 @@ def make_target(
         from ksi_pipeline.publishers.bigquery.target import BigqueryTarget
 
         return BigqueryTarget(config, config.key(secrets))
+    if isinstance(config, KafkaConfig):
+        from ksi_pipeline.publishers.kafka.target import KafkaTarget
+
+        return KafkaTarget(config, config.credentials(secrets), below, memory_limit)
     raise AssertionError(f"kind {config.kind} has no target")

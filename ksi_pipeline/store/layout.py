@@ -16,6 +16,7 @@ lake/<dataset>/...                    immutable Parquet; the ledger says which f
 ledger.sqlite                         what was seen, done and published
 warehouse/build.duckdb                private to the build
 published/current.duckdb              what readers open
+targets/<target>.lock                 keeps a second publisher waiting, where the target has none
 published/marts/                      the same tables as Parquet: <mart>.parquet, or in months
                                       <mart>/business_month=<month>/part-<hash>.parquet
 """

@@ -195,4 +195,6 @@ def test_every_setting_of_a_target_is_documented_with_its_default(kind):
         elif field.default is not None:
             default = field.default
             shown = ", ".join(default) if isinstance(default, list) else str(default)
+            if isinstance(default, bool):
+                shown = shown.lower()
             assert listed[name] == shown

@@ -213,15 +213,29 @@ def bigquery_place(folder, server):
     return BigqueryPlace(folder, server)
 
 
+def kafka_place(folder, server):
+    # it is made of Place
+    from .kafka_place import KafkaPlace
+
+    return KafkaPlace(folder, server)
+
+
+
 PLACES = {
     "files": FilesPlace,
     "duckdb": DuckdbPlace,
     "postgres": PostgresPlace,
     "redshift": redshift_place,
     "bigquery": bigquery_place,
+    "kafka": kafka_place,
 }
 # fixtures of the servers that kinds need
-SERVERS = {"postgres": "postgres", "redshift": "redshift", "bigquery": "bigquery"}
+SERVERS = {
+    "postgres": "postgres",
+    "redshift": "redshift",
+    "bigquery": "bigquery",
+    "kafka": "kafka",
+}
 
 
 class Poller:

@@ -10,6 +10,7 @@ import pytest
 from python_calamine import load_workbook
 
 from .bigquery_place import BigqueryPlace
+from .kafka_place import KafkaAvroPlace, KafkaPlace
 from .places import MART, NAMES, DuckdbPlace, FilesPlace, PostgresPlace, sale
 from .redshift_place import RedshiftPlace
 
@@ -92,6 +93,15 @@ def test_in_redshift(tmp_path, marts, redshift):
 @pytest.mark.services
 def test_in_bigquery(tmp_path, marts, bigquery):
     place = BigqueryPlace(tmp_path, bigquery)
+    place.publish(marts.batches({"2026-01": [CELL]}))
+    (row,) = place.rows()
+    assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("kind", [KafkaPlace, KafkaAvroPlace])
+def test_in_kafka(tmp_path, marts, kafka, kind):
+    place = kind(tmp_path, kafka)
     place.publish(marts.batches({"2026-01": [CELL]}))
     (row,) = place.rows()
     assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)

@@ -1,0 +1,249 @@
+"""Rows as events and back: keys, values in JSON or Avro, ids. Pure.
+
+A value has the cells of its row beside `schema_version`, `event_id`, `batch_id` and
+`business_month`. In JSON decimals are text, dates and instants ISO 8601: instants end with Z, wall
+clocks with nothing. In Avro a value is in single-object encoding: C3 01, the fingerprint of its
+schema, and the record; schemas stand in a topic of their own under their fingerprints.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ksi_pipeline.core.errors import ContractError
+from ksi_pipeline.core.publishing import Column
+from ksi_pipeline.publishers.refusals import no_driver
+
+_AVRO = b"\xc3\x01"
+_LEAD = len(_AVRO) + 8
+_STAMPS = ("schema_version", "event_id", "batch_id", "business_month")
+Row = Mapping[str, Any]
+SchemaOf = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What an event says of itself.
+
+    Attributes:
+        event_id: the same for the same event, however often it is sent.
+        batch_id: of the batch that it belongs to; empty where its partition is removed.
+        business_month: of its partition, like 2026-01, `whole` or `none`.
+    """
+
+    event_id: str
+    batch_id: str
+    business_month: str
+
+    def headers(self, mart: str, schema_version: str) -> list[tuple[str, bytes]]:
+        """Give the headers of the event; a tombstone has nothing else."""
+        told = (*_STAMPS, "mart")
+        values = (schema_version, self.event_id, self.batch_id, self.business_month, mart)
+        return [(name, value.encode()) for name, value in zip(told, values, strict=True)]
+
+
+def key_of(row: Row, key: Sequence[Column]) -> str:
+    """Write the grain of a row as a JSON array, the same text for the same grain."""
+    cells = [_cell(column, row[column.name]) for column in key]
+    return json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
+
+
+def content_of(row: Row, columns: Sequence[Column]) -> str:
+    """Hash the cells of a row that are filled: a new column that is null changes nothing."""
+    cells = {c.name: _cell(c, row[c.name]) for c in columns if row[c.name] is not None}
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def event_id(mart: str, month: str, key: str, content: str, sequence: int, before: str) -> str:
+    """Hash what an event is.
+
+    Args:
+        mart: of the row.
+        month: of the partition.
+        key: of the event.
+        content: of the row; empty for a tombstone.
+        sequence: of the commit that the event waits for. It and `before` keep a row that becomes
+            again what it was apart from the first time; neither changes where a run is killed and
+            sends the event again.
+        before: event id of what the key had so far; empty where it had nothing.
+    """
+    told = json.dumps([mart, month, key, content, sequence, before]).encode()
+    return hashlib.sha256(told).hexdigest()[:32]
+
+
+def avro_schema(mart: str, columns: Sequence[Column], about: str = "") -> dict[str, Any]:
+    """Write the Avro schema of a mart's values."""
+    stamps: list[dict[str, Any]] = [{"name": name, "type": "string"} for name in _STAMPS]
+    return {
+        "type": "record",
+        "name": mart,
+        "namespace": "ksi",
+        "doc": about,
+        "fields": [*stamps, *(_field(column) for column in columns)],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Writes the values of one mart in one format.
+
+    Attributes:
+        schema: in Avro, whatever the format.
+        version: fingerprint of the schema (CRC-64-AVRO), 16 hexadecimal digits.
+    """
+
+    format: str
+    columns: tuple[Column, ...]
+    schema: Mapping[str, Any]
+    version: str
+    parsed: Any
+
+    @classmethod
+    def of(
+        cls, format_name: str, target: str, mart: str, columns: Sequence[Column], about: str
+    ) -> "Codec":
+        """Make the codec of a mart with these columns.
+
+        Raises:
+            ConfigError: E_TARGET_DRIVER, fastavro is not installed.
+        """
+        avro = fastavro(target)
+        schema = avro_schema(mart, columns, about)
+        canonical = avro.schema.to_parsing_canonical_form(schema)
+        version = avro.schema.fingerprint(canonical, "CRC-64-AVRO")
+        return cls(format_name, tuple(columns), schema, version, avro.parse_schema(schema))
+
+    def encode(self, row: Row, stamp: Stamp) -> bytes:
+        """Write the value of an event.
+
+        Raises:
+            ContractError: E_TARGET_TYPE, a double is no number, which JSON cannot say.
+        """
+        told: dict[str, Any] = {
+            "schema_version": self.version,
+            "event_id": stamp.event_id,
+            "batch_id": stamp.batch_id,
+            "business_month": stamp.business_month,
+        }
+        if self.format == "json":
+            told |= {column.name: _cell(column, row[column.name]) for column in self.columns}
+            return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        told |= {column.name: _avro_value(column, row[column.name]) for column in self.columns}
+        out = io.BytesIO()
+        # Avro writes fingerprints with the last byte first
+        out.write(_AVRO + bytes.fromhex(self.version)[::-1])
+        fastavro("").schemaless_writer(out, self.parsed, told)
+        return out.getvalue()
+
+
+def decode(value: bytes, columns: Sequence[Column], schema_of: SchemaOf) -> dict[str, Any]:
+    """Read a value in either format; what others wrote wrongly is null.
+
+    Args:
+        value: of an event.
+        columns: asked for; those that the value lacks are null.
+        schema_of: gives the parsed Avro schema of a fingerprint, None where none is known.
+    """
+    told: Any = None
+    if value.startswith(_AVRO):
+        schema = schema_of(value[len(_AVRO) : _LEAD][::-1].hex())
+        if schema is not None:
+            told = _record(value[_LEAD:], schema)
+    else:
+        try:
+            told = json.loads(value)
+        except ValueError:
+            told = None
+    cells = told if isinstance(told, dict) else {}
+    return {column.name: _value(column, cells.get(column.name)) for column in columns}
+
+
+def fastavro(target: str) -> Any:
+    """Import fastavro.
+
+    Raises:
+        ConfigError: E_TARGET_DRIVER, it is not installed.
+    """
+    try:
+        import fastavro
+        import fastavro.schema
+    except ImportError as error:
+        raise no_driver(target, "kafka") from error
+    return fastavro
+
+
+def _record(body: bytes, schema: Any) -> Any:
+    try:
+        return fastavro("").schemaless_reader(io.BytesIO(body), schema, None)
+    except (EOFError, ValueError, IndexError, KeyError, OverflowError):
+        return None
+
+
+def _is_instant(column: Column) -> bool:
+    return column.name.endswith("_utc")
+
+
+def _cell(column: Column, value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:.{column.scale}f}"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds") + ("Z" if _is_instant(column) else "")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ContractError(
+            f"Column {column.name} has a double that is no number, which no event can say. Nothing "
+            "was sent. Let the model of the mart give null instead.",
+            code="E_TARGET_TYPE",
+        )
+    return value
+
+
+def _value(column: Column, cell: Any) -> Any:
+    """Read a cell; null where it cannot be one of the column."""
+    try:
+        return None if cell is None else _read(column, cell)
+    except (TypeError, ValueError, InvalidOperation):
+        return None
+
+
+def _read(column: Column, cell: Any) -> Any:
+    if column.type.startswith("decimal"):
+        exact = Decimal(cell)
+        return exact if exact == round(exact, column.scale) else None
+    if column.type == "timestamp":
+        at = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    if column.type == "date":
+        return cell if isinstance(cell, date) else date.fromisoformat(cell)
+    if column.type == "double":
+        return float(cell)
+    kind = {"bigint": int, "boolean": bool}.get(column.type, str)
+    return cell if type(cell) is kind else None
+
+
+def _avro_value(column: Column, value: Any) -> Any:
+    if column.type == "timestamp" and _is_instant(column) and value is not None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _field(column: Column) -> dict[str, Any]:
+    kind: Any = {"text": "string", "bigint": "long"}.get(column.type, column.type)
+    if column.type == "date":
+        kind = {"type": "int", "logicalType": "date"}
+    elif column.type == "timestamp":
+        logical = "timestamp-micros" if _is_instant(column) else "local-timestamp-micros"
+        kind = {"type": "long", "logicalType": logical}
+    elif column.type.startswith("decimal"):
+        precision = int(column.type.partition("(")[2].partition(",")[0])
+        decimal = {"logicalType": "decimal", "precision": precision, "scale": column.scale}
+        kind = {"type": "bytes", **decimal}
+    field: dict[str, Any] = {"name": column.name, "type": kind, "doc": column.description}
+    return field | {"type": ["null", kind], "default": None} if column.is_nullable else field
