@@ -24,6 +24,7 @@ from .places import COLUMNS, JANUARY, MART, ROWS, SECRET, KafkaAvroPlace, KafkaP
 from .test_contract import AFTER_IT, ALL_STEPS, EVERYTHING, RESTATED
 from .test_killed import PROGRAM, REPO
 
+LATER = [(*ROWS["2026-02"][0][:4], 8, *ROWS["2026-02"][0][5:])]
 LESS = {**ROWS, "2026-01": JANUARY[:1]}
 
 
@@ -198,6 +199,18 @@ def test_what_others_send_is_taken_back(place, marts, value):
 
 
 @pytest.mark.services
+def test_what_was_altered_is_found_even_where_another_month_was_published_since(place, marts):
+    place.publish(marts.batches())
+    place.alter("")
+    restated = marts.batches({**ROWS, "2026-02": LATER})
+    done = place.publish(restated, scope=lambda part: part.month == "2026-02")
+    assert done.count("replace") == 1
+    reasons = [c.reason for c in place.publish(restated).changes if c.action == "replace"]
+    assert reasons == ["was altered in the target"]
+    assert folded(place, place.messages(MART)) == sorted([*JANUARY, *LATER])
+
+
+@pytest.mark.services
 def test_two_rows_of_one_grain_are_refused_before_anything_is_sent(place, marts):
     with pytest.raises(ContractError) as caught:
         place.publish(marts.batches({"2026-01": [JANUARY[0], JANUARY[0]]}))
@@ -314,11 +327,7 @@ def test_a_broker_that_is_gone_is_told_as_unreachable(place, marts):
 @pytest.mark.services
 def test_who_is_refused_is_told_so_and_the_password_is_nowhere(tmp_path, marts):
     with running_kafka(asks_who=True) as server:
-        told = {
-            "bootstrap_servers": server.servers,
-            "security": "sasl_plaintext",
-            "connect_timeout_s": 2,
-        }
+        told = {"bootstrap_servers": server.servers, "security": "sasl_plaintext"}
         place = Place(tmp_path, SASL | told, {"KAFKA_USER": "ksi", "KAFKA_PASSWORD": SECRET})
         with pytest.raises(PermanentError) as caught:
             place.publish(marts.batches())

@@ -9,10 +9,11 @@ from typing import Any
 
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.publishers.kafka.config import KafkaConfig
-from ksi_pipeline.publishers.kafka.failures import driver, failure, told
+from ksi_pipeline.publishers.kafka.failures import AUTH, driver, failure, told
 
 _AT_ONCE = 5_000
 _POLL_S = 0.05
+_ASK_S = 1.0
 # the client's own words name hosts and users: they go nowhere
 _SILENT = logging.Logger("ksi_pipeline.kafka")
 _SILENT.addHandler(logging.NullHandler())
@@ -65,9 +66,7 @@ class Client:
         if topic in self._partitions:
             return self._partitions[topic]
         with self._told():
-            # asking for all names makes none, asking for one may
-            listed = self._writing().list_topics(timeout=self._config.connect_timeout_s)
-        known = listed.topics.get(topic)
+            known = self._listed().topics.get(topic)
         if known:
             self._partitions[topic] = len(known.partitions)
         return len(known.partitions) if known else 0
@@ -178,6 +177,16 @@ class Client:
         if taken != sent:
             raise self._failure("_MSG_TIMED_OUT")
         return behind
+
+    def _listed(self) -> Any:
+        """Ask for all topics, which makes none; asking for one may."""
+        until = time.monotonic() + self._config.connect_timeout_s
+        while True:
+            try:
+                return self._writing().list_topics(timeout=_ASK_S)
+            except self._kafka.KafkaException:
+                if time.monotonic() > until or AUTH & self.seen():
+                    raise
 
     def _produce(self, writer: Any, topic: str, event: Event, reported: Any) -> None:
         given = {"key": event.key.encode(), "value": event.value, "headers": list(event.headers)}

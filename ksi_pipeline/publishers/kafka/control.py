@@ -36,6 +36,7 @@ class Commit:
         events: how many were sent for it.
         first_offsets: that the partitions of the mart's topic began with.
         offsets: behind the events that it counts, by partition of the topic.
+        is_settled: whether all else before these offsets is as its commits say.
     """
 
     part: Part
@@ -47,6 +48,7 @@ class Commit:
     first_offsets: tuple[int, ...]
     offsets: tuple[int, ...]
     schema_version: str = ""
+    is_settled: bool = False
 
     def event(self) -> Event:
         """Write it as a message."""
@@ -60,6 +62,7 @@ class Commit:
             "offsets": list(self.offsets),
             "first_offsets": list(self.first_offsets),
             "schema_version": self.schema_version,
+            "is_settled": self.is_settled,
             "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "figures": json.loads(self.figures.to_json()),
             "columns": [_told(column) for column in self.columns],
@@ -80,6 +83,7 @@ class Commit:
             tuple(told["first_offsets"]),
             tuple(told["offsets"]),
             told["schema_version"],
+            told["is_settled"],
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache, partial
 from typing import Any
 
 from ksi_pipeline.core.errors import ContractError
@@ -24,6 +25,7 @@ _AVRO = b"\xc3\x01"
 _LEAD = len(_AVRO) + 8
 _STAMPS = ("schema_version", "event_id", "batch_id", "business_month")
 Row = Mapping[str, Any]
+Cells = Mapping[str, Any]
 SchemaOf = Callable[[str], Any]
 
 
@@ -48,16 +50,29 @@ class Stamp:
         return [(name, value.encode()) for name, value in zip(told, values, strict=True)]
 
 
-def key_of(row: Row, key: Sequence[Column]) -> str:
+def cells_of(row: Row, columns: tuple[Column, ...]) -> Cells:
+    """Give the cells of a row as JSON has them.
+
+    Raises:
+        ContractError: E_TARGET_TYPE, a double is no number, which JSON cannot say.
+    """
+    told = {}
+    for name, write in _writers(columns):
+        value = row[name]
+        told[name] = value if value is None or write is None else write(value)
+    return told
+
+
+def key_of(cells: Cells, key: Sequence[str]) -> str:
     """Write the grain of a row as a JSON array, the same text for the same grain."""
-    cells = [_cell(column, row[column.name]) for column in key]
-    return json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
+    grain = [cells[name] for name in key]
+    return json.dumps(grain, ensure_ascii=False, separators=(",", ":"))
 
 
-def content_of(row: Row, columns: Sequence[Column]) -> str:
-    """Hash the cells of a row that are filled: a new column that is null changes nothing."""
-    cells = {c.name: _cell(c, row[c.name]) for c in columns if row[c.name] is not None}
-    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:32]
+def content_of(cells: Cells) -> str:
+    """Hash the cells that are filled: a new column that is null changes nothing."""
+    filled = sorted((name, cell) for name, cell in cells.items() if cell is not None)
+    return hashlib.sha256(json.dumps(filled).encode()).hexdigest()[:32]
 
 
 def event_id(mart: str, month: str, key: str, content: str, sequence: int, before: str) -> str:
@@ -119,12 +134,8 @@ class Codec:
         version = avro.schema.fingerprint(canonical, "CRC-64-AVRO")
         return cls(format_name, tuple(columns), schema, version, avro.parse_schema(schema))
 
-    def encode(self, row: Row, stamp: Stamp) -> bytes:
-        """Write the value of an event.
-
-        Raises:
-            ContractError: E_TARGET_TYPE, a double is no number, which JSON cannot say.
-        """
+    def encode(self, row: Row, cells: Cells, stamp: Stamp) -> bytes:
+        """Write the value of an event from a row and its cells."""
         told: dict[str, Any] = {
             "schema_version": self.version,
             "event_id": stamp.event_id,
@@ -132,7 +143,7 @@ class Codec:
             "business_month": stamp.business_month,
         }
         if self.format == "json":
-            told |= {column.name: _cell(column, row[column.name]) for column in self.columns}
+            told |= cells
             return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
         told |= {column.name: _avro_value(column, row[column.name]) for column in self.columns}
         out = io.BytesIO()
@@ -142,7 +153,7 @@ class Codec:
         return out.getvalue()
 
 
-def decode(value: bytes, columns: Sequence[Column], schema_of: SchemaOf) -> dict[str, Any]:
+def decode(value: bytes, columns: tuple[Column, ...], schema_of: SchemaOf) -> dict[str, Any]:
     """Read a value in either format; what others wrote wrongly is null.
 
     Args:
@@ -161,7 +172,7 @@ def decode(value: bytes, columns: Sequence[Column], schema_of: SchemaOf) -> dict
         except ValueError:
             told = None
     cells = told if isinstance(told, dict) else {}
-    return {column.name: _value(column, cells.get(column.name)) for column in columns}
+    return {name: _value(read, cells.get(name)) for name, read in _readers(columns)}
 
 
 def fastavro(target: str) -> Any:
@@ -189,43 +200,67 @@ def _is_instant(column: Column) -> bool:
     return column.name.endswith("_utc")
 
 
-def _cell(column: Column, value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:.{column.scale}f}"
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds") + ("Z" if _is_instant(column) else "")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ContractError(
-            f"Column {column.name} has a double that is no number, which no event can say. Nothing "
-            "was sent. Let the model of the mart give null instead.",
-            code="E_TARGET_TYPE",
-        )
-    return value
+@lru_cache(maxsize=256)
+def _writers(columns: tuple[Column, ...]) -> list[tuple[str, Callable[[Any], Any] | None]]:
+    return [(column.name, _writer(column)) for column in columns]
 
 
-def _value(column: Column, cell: Any) -> Any:
+@lru_cache(maxsize=256)
+def _readers(columns: tuple[Column, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
+    return [(column.name, _reader(column)) for column in columns]
+
+
+def _writer(column: Column) -> Callable[[Any], Any] | None:
+    """Give how a cell of a column is written; None where it stays as it is."""
+    if column.type.startswith("decimal"):
+        return f"{{:.{column.scale}f}}".format
+    if column.type == "timestamp":
+        end = "Z" if _is_instant(column) else ""
+        return lambda at: at.isoformat(timespec="microseconds") + end
+    if column.type == "date":
+        return date.isoformat
+    return partial(_finite, column.name) if column.type == "double" else None
+
+
+def _finite(name: str, number: float) -> float:
+    if math.isfinite(number):
+        return number
+    raise ContractError(
+        f"Column {name} has a double that is no number, which no event can say. Nothing was sent. "
+        "Let the model of the mart give null instead.",
+        code="E_TARGET_TYPE",
+    )
+
+
+def _value(read: Callable[[Any], Any], cell: Any) -> Any:
     """Read a cell; null where it cannot be one of the column."""
     try:
-        return None if cell is None else _read(column, cell)
+        return None if cell is None else read(cell)
     except (TypeError, ValueError, InvalidOperation):
         return None
 
 
-def _read(column: Column, cell: Any) -> Any:
+def _reader(column: Column) -> Callable[[Any], Any]:
     if column.type.startswith("decimal"):
-        exact = Decimal(cell)
-        return exact if exact == round(exact, column.scale) else None
+        return partial(_decimal, column.scale)
     if column.type == "timestamp":
-        at = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
-        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+        return _timestamp
     if column.type == "date":
-        return cell if isinstance(cell, date) else date.fromisoformat(cell)
+        return lambda cell: cell if isinstance(cell, date) else date.fromisoformat(cell)
     if column.type == "double":
-        return float(cell)
+        return float
     kind = {"bigint": int, "boolean": bool}.get(column.type, str)
-    return cell if type(cell) is kind else None
+    return lambda cell: cell if type(cell) is kind else None
+
+
+def _decimal(scale: int, cell: Any) -> Decimal | None:
+    exact = Decimal(cell)
+    return exact if exact == round(exact, scale) else None
+
+
+def _timestamp(cell: Any) -> datetime:
+    at = cell if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
 def _avro_value(column: Column, value: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 from ksi_pipeline.core.errors import ContractError, KsiError
 from ksi_pipeline.publishers.refusals import no_driver, refused
 
-_AUTH = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"}
+# a connection that had one of these has no better luck the next time
+AUTH = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"}
 _CODES = {
-    **dict.fromkeys(_AUTH, "E_TARGET_AUTH"),
+    **dict.fromkeys(AUTH, "E_TARGET_AUTH"),
     "TOPIC_AUTHORIZATION_FAILED": "E_TARGET_RIGHTS",
     "GROUP_AUTHORIZATION_FAILED": "E_TARGET_RIGHTS",
     "CLUSTER_AUTHORIZATION_FAILED": "E_TARGET_RIGHTS",

@@ -1,8 +1,8 @@
 """What a topic holds of a mart, the last event of each key; and which events it lacks.
 
 A fold reads the whole topic once a run, and only where something is to be sent or somebody else
-sent something. It lies in a DuckDB of its own, on the disk where it does
-not fit the memory.
+sent something. It lies in a DuckDB of its own, which goes to the disk with what does not fit its
+memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ from ksi_pipeline.publishers.kafka.events import (
     Row,
     SchemaOf,
     Stamp,
+    cells_of,
     content_of,
     decode,
     event_id,
@@ -30,6 +31,8 @@ from ksi_pipeline.publishers.kafka.events import (
 from ksi_pipeline.publishers.tables import of_part
 
 _AT_ONCE = 5_000
+# key, row, hash of its content, event id, and the value where it is to be sent
+_Came = tuple[str, Row, str, str, bytes | None]
 _KEY, _CONTENT, _EVENT, _VALUE = "ksi_key", "ksi_content", "ksi_event_id", "ksi_value"
 
 
@@ -78,28 +81,22 @@ class Fold:
                 last[key] = message
         if not last:
             return
-        rows = [
-            (
-                key,
-                decode(message.value(), self.columns, self._schema_of),
-                _id_of(message),
-                None,
-            )
-            for key, message in last.items()
-            if message.value() is not None
-        ]
+        rows = []
+        for key, message in last.items():
+            if (value := message.value()) is not None:
+                row = decode(value, self.columns, self._schema_of)
+                content = content_of(cells_of(row, self.columns))
+                rows.append((key, row, content, _id_of(message), None))
         keys = pa.table({_KEY: pa.array(list(last), pa.string())})
         self._connection.register("came", keys)
         self._connection.execute(f"delete from {self._held} where {_KEY} in (from came)")
         self._connection.unregister("came")
         self._insert(self._held, rows)
 
-    def figures(self, sample: Batch) -> dict[Part, Figures]:
+    def figures(
+        self, columns: Sequence[Column], key: Sequence[str], *, is_by_month: bool
+    ) -> dict[Part, Figures]:
         """Add it up by partition."""
-        known = {column.name for column in self.columns}
-        columns = [column for column in sample.columns if column.name in known]
-        key = [name for name in sample.key if name in known]
-        is_by_month = sample.part.month != "whole"
         query = figures_query(self._held, columns, key, DUCKDB, is_by_month=is_by_month)
         return read_figures(self.mart, columns, key, self._all(query))
 
@@ -121,10 +118,10 @@ class Fold:
         self._make(table)
         batch_id = batch.batch_id if batch else ""
         if batch:
-            key = _grain(batch)
+            _require_grain(batch)
             names = [column.name for column in batch.columns]
             for read in pq.ParquetFile(batch.path).iter_batches(_AT_ONCE, columns=names):
-                self._stage_rows(table, read.select(names).to_pylist(), key, batch, codec, sequence)
+                self._stage_rows(table, read.select(names).to_pylist(), batch, codec, sequence)
         count = f"select count({_VALUE}) from {table}"
         ((changed,),) = self._all(count)
         ((gone,),) = self._all(f"select count(*) from ({self._gone(part, table)})")
@@ -174,26 +171,25 @@ class Fold:
         self,
         table: str,
         rows: Sequence[Row],
-        key: Sequence[Column],
         batch: Batch,
         codec: Codec,
         sequence: int,
     ) -> None:
-        keys = [key_of(row, key) for row in rows]
+        part, cells = batch.part, [cells_of(row, codec.columns) for row in rows]
+        keys = [key_of(one, batch.key) for one in cells]
         held = self._held_of(keys)
-        staged = []
-        for name, row in zip(keys, rows, strict=True):
-            content = content_of(row, codec.columns)
+        staged: list[_Came] = []
+        for name, row, one in zip(keys, rows, cells, strict=True):
+            content = content_of(one)
             had, before = held.get(name, ("", ""))
-            is_new = had != content
-            part = batch.part
-            found = before
-            if is_new:
-                found = event_id(part.mart, part.month, name, content, sequence, before)
-            value = codec.encode(row, Stamp(found, batch.batch_id, part.month))
+            if had == content:
+                staged.append((name, row, content, before, None))
+                continue
+            found = event_id(part.mart, part.month, name, content, sequence, before)
+            value = codec.encode(row, one, Stamp(found, batch.batch_id, part.month))
             # what is added up is what readers will decode
             told = decode(value, self.columns, lambda _version: codec.parsed)
-            staged.append((name, told, found, value if is_new else None))
+            staged.append((name, told, content, found, value))
         self._insert(table, staged)
 
     def _held_of(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -212,17 +208,17 @@ class Fold:
             f"{_EVENT} varchar, {_VALUE} blob, {typed})"
         )
 
-    def _insert(self, table: str, rows: Sequence[tuple[str, Row, str, bytes | None]]) -> None:
+    def _insert(self, table: str, rows: Sequence["_Came"]) -> None:
         if not rows:
             return
         made = {
             _KEY: pa.array([row[0] for row in rows], pa.string()),
-            _CONTENT: pa.array([content_of(row[1], self.columns) for row in rows], pa.string()),
-            _EVENT: pa.array([row[2] for row in rows], pa.string()),
-            _VALUE: pa.array([row[3] for row in rows], pa.binary()),
+            _CONTENT: pa.array([row[2] for row in rows], pa.string()),
+            _EVENT: pa.array([row[3] for row in rows], pa.string()),
+            _VALUE: pa.array([row[4] for row in rows], pa.binary()),
         }
         for column in self.columns:
-            made[column.name] = pa.array([row[1][column.name] for row in rows], _arrow(column))
+            made[column.name] = pa.array([row[1].get(column.name) for row in rows], _arrow(column))
         self._connection.register("came", pa.table(made))
         self._connection.execute(f"insert into {table} from came")
         self._connection.unregister("came")
@@ -243,7 +239,7 @@ class Fold:
                 yield rows
 
 
-def _grain(batch: Batch) -> list[Column]:
+def _require_grain(batch: Batch) -> None:
     if not batch.key:
         raise ContractError(
             f"{batch.part.mart}: the mart names no grain, so its events have no key. Nothing of it "
@@ -251,8 +247,6 @@ def _grain(batch: Batch) -> list[Column]:
             "targets.yaml.",
             code="E_TARGET_KEY",
         )
-    by_name = {column.name: column for column in batch.columns}
-    return [by_name[name] for name in batch.key]
 
 
 def _id_of(message: Any) -> str:

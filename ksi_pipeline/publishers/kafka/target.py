@@ -11,34 +11,24 @@ events, the next sends the others.
 """
 
 import hashlib
-import json
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import duckdb
 
 from ksi_pipeline.core.errors import KsiError
-from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.core.publishing import WHOLE, Batch, Column, Figures, Part
 from ksi_pipeline.publishers.base import Accept
-from ksi_pipeline.publishers.kafka.client import Client, Event
+from ksi_pipeline.publishers.kafka.client import Event
 from ksi_pipeline.publishers.kafka.config import KafkaConfig
-from ksi_pipeline.publishers.kafka.control import Commit, Control
-from ksi_pipeline.publishers.kafka.events import Codec, fastavro
-from ksi_pipeline.publishers.kafka.failures import no_topic
+from ksi_pipeline.publishers.kafka.control import Commit
+from ksi_pipeline.publishers.kafka.events import Codec
 from ksi_pipeline.publishers.kafka.fold import Fold, Staged
 from ksi_pipeline.publishers.kafka.grants import grants
+from ksi_pipeline.publishers.kafka.session import COMMITS, SCHEMAS, Session
 from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.plan import Change
-
-COMMITS, SCHEMAS = "commits", "schemas"
-# an event stays until the commit that makes it old news has surely come
-_COMPACT = {"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"}
-_DATE = Column("business_date", "date")
 
 
 class KafkaTarget:
@@ -58,7 +48,7 @@ class KafkaTarget:
         self._config, self._credentials = config, credentials
         self._lock = below / "targets" / f"{config.id}.lock"
         self._memory_limit = memory_limit
-        self._session: _Session | None = None
+        self._session: Session | None = None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -67,7 +57,7 @@ class KafkaTarget:
         with only_publisher(self._lock, self.target_id):
             if self._session is not None:
                 self._session.close()
-            session = _Session(config, self._credentials, self._memory_limit)
+            session = Session(config, self._credentials, self._memory_limit)
             try:
                 session.ensure(config.topic(COMMITS), 1, is_one=True)
                 session.ensure(config.topic(SCHEMAS), 1, is_one=True)
@@ -98,9 +88,11 @@ class KafkaTarget:
         session = self._open()
         commits = session.control.of_mart(mart)
         newest = session.control.latest(mart)
-        if newest and session.is_as_committed(newest):
+        if newest and newest.is_settled and session.is_as_committed(newest):
             return {commit.part: commit.figures for commit in commits if commit.figures.rows}
-        return session.fold(mart, sample.columns).figures(sample)
+        is_by_month = sample.part.month != WHOLE
+        fold = session.fold(mart, sample.columns)
+        return fold.figures(sample.columns, sample.key, is_by_month=is_by_month)
 
     def loads(self, changes: Sequence[Change]) -> list[list[Change]]:
         """Commit each partition by itself."""
@@ -135,6 +127,7 @@ class KafkaTarget:
                     session.client.first_offsets(self._config.topic(change.part.mart)),
                     tuple(fold.at),
                     codec.version,
+                    session.is_settled(change, fold, found[change.part]),
                 )
             )
         accept(found)
@@ -163,7 +156,7 @@ class KafkaTarget:
         """Write the least rights that publishing and reading need."""
         return grants(self._config)
 
-    def _send(self, session: "_Session", change: Change) -> tuple[Fold, Staged, Codec]:
+    def _send(self, session: Session, change: Change) -> tuple[Fold, Staged, Codec]:
         mart, client = change.part.mart, session.client
         topic, codec = self._config.topic(mart), session.codec(change)
         staged = session.waiting.pop(change.part)
@@ -180,10 +173,10 @@ class KafkaTarget:
         fold.drop(staged)
         return fold, staged, codec
 
-    def _open(self) -> "_Session":
+    def _open(self) -> Session:
         """Give the session that holds the target, or one for questions."""
         if self._session is None:
-            self._session = _Session(self._config, self._credentials, self._memory_limit)
+            self._session = Session(self._config, self._credentials, self._memory_limit)
             self._session.control.refresh()
         return self._session
 
@@ -194,127 +187,6 @@ class KafkaTarget:
             path.write_text(uuid.uuid4().hex)
         told = f"{socket.gethostname()} {path.read_text()}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-
-class _Session:
-    """One run's connections, folds and codecs."""
-
-    def __init__(
-        self, config: KafkaConfig, credentials: Mapping[str, str], memory_limit: str
-    ) -> None:
-        self._config = config
-        fastavro(config.id)
-        self.client = Client(config, credentials)
-        self.control = Control(self.client, config.topic(COMMITS))
-        self.waiting: dict[Part, Staged] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="ksi-kafka-")
-        self._duckdb = duckdb.connect(
-            str(Path(self._folder.name) / "fold.duckdb"), config={"memory_limit": memory_limit}
-        )
-        self._folds: dict[str, Fold] = {}
-        self._codecs: dict[tuple[str, tuple[Column, ...]], Codec] = {}
-        self._schemas: dict[str, Any] | None = None
-
-    def close(self) -> None:
-        self.client.close()
-        self._duckdb.close()
-        self._folder.cleanup()
-
-    def ensure(self, topic: str, partitions: int, *, is_one: bool = False) -> None:
-        """Make a topic where it is missing and may be made."""
-        found = self.client.partitions(topic)
-        if not found and not self._config.create_topics:
-            raise no_topic(
-                self._config.id,
-                topic,
-                "is not there, and create_topics is false",
-                f"Have it made with {partitions} partitions and cleanup.policy=compact",
-            )
-        if not found:
-            self.client.create(topic, partitions, _COMPACT)
-        elif is_one and found > 1:
-            raise no_topic(
-                self._config.id,
-                topic,
-                f"has {found} partitions and must have one",
-                "Delete it, and publish again",
-            )
-
-    def staged(self, change: Change) -> tuple[Fold, Staged, Codec]:
-        codec = self.codec(change)
-        fold = self.fold(change.part.mart, codec.columns)
-        commit = self.control.commits.get(change.part)
-        sequence = commit.sequence + 1 if commit else 1
-        return fold, fold.stage(change.part, change.batch, codec, sequence), codec
-
-    def codec(self, change: Change) -> Codec:
-        mart, batch = change.part.mart, change.batch
-        latest = self.control.latest(mart)
-        columns = batch.columns if batch else latest.columns if latest else (_DATE,)
-        if (mart, columns) not in self._codecs:
-            self._codecs[mart, columns] = Codec.of(
-                self._config.format, self._config.id, mart, columns, batch.about if batch else ""
-            )
-        return self._codecs[mart, columns]
-
-    def fold(self, mart: str, columns: Sequence[Column]) -> Fold:
-        """Give what a topic holds; it is read whole the first time."""
-        known = self._folds.get(mart)
-        if known and {c.name for c in columns} <= {c.name for c in known.columns}:
-            return known
-        topic = self._config.topic(mart)
-        first = self.client.first_offsets(topic)
-        self._require_partitions(mart, topic, len(first))
-        # now: its topic is read by the same consumer
-        self._known_schemas()
-        fold = Fold(self._duckdb, mart, columns, self._schema_of, first)
-        for messages in self.client.read(topic, fold.at, {}):
-            fold.add(messages)
-        self._folds[mart] = fold
-        return fold
-
-    def teach(self, codec: Codec) -> None:
-        """Let the topic of schemas have the schema of the events that follow."""
-        if self._schema_of(codec.version) is None:
-            event = Event(codec.version, json.dumps(codec.schema).encode())
-            self.client.send(self._config.topic(SCHEMAS), [event])
-            self._known_schemas()[codec.version] = codec.parsed
-
-    def _schema_of(self, version: str) -> Any:
-        return self._known_schemas().get(version)
-
-    def _known_schemas(self) -> dict[str, Any]:
-        if self._schemas is None:
-            self._schemas = {}
-            topic = self._config.topic(SCHEMAS)
-            at = list(self.client.first_offsets(topic))
-            for messages in self.client.read(topic, at, {}):
-                for message in messages:
-                    schema = fastavro(self._config.id).parse_schema(json.loads(message.value()))
-                    self._schemas[message.key().decode()] = schema
-        return self._schemas
-
-    def is_as_committed(self, commit: Commit) -> bool:
-        """Whether nothing came to a topic, and nothing was cut off, since a commit."""
-        topic = self._config.topic(commit.part.mart)
-        if self.client.first_offsets(topic) != commit.first_offsets:
-            return False
-        at = list(commit.offsets)
-        return not list(self.client.read(topic, at, {})) and tuple(at) == commit.offsets
-
-    def _require_partitions(self, mart: str, topic: str, partitions: int) -> None:
-        """Refuse a topic that got more partitions: keys moved, so their order is lost."""
-        latest = self.control.latest(mart)
-        had = len(latest.offsets) if latest else partitions
-        if partitions not in (0, had):
-            raise no_topic(
-                self._config.id,
-                topic,
-                f"has {partitions} partitions and had {had}, so keys have moved and the order of "
-                "their events is lost",
-                f"Delete it and {self._config.topic(COMMITS)}, and publish again, or publish to "
-                "another prefix",
-            )
 
 
 def _shown(event: Event) -> str:
