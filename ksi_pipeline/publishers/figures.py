@@ -23,6 +23,7 @@ class Words:
         name: of a column.
         double: the type, in a cast.
         bigint: the type, in a cast.
+        sum: of a whole number or decimal; it has places {value} and {type}.
     """
 
     bytes: str
@@ -33,6 +34,7 @@ class Words:
     name: str = '"{}"'
     double: str = "double precision"
     bigint: str = "bigint"
+    sum: str = "sum({value})"
 
 
 DUCKDB = Words(
@@ -111,23 +113,28 @@ def _filled(column: Column, words: Words) -> str:
 
 
 def _sum(column: Column, words: Words) -> str:
+    kind = column.type if column.scale else words.bigint
+    return words.sum.format(value=_summand(column, words), type=kind)
+
+
+def _summand(column: Column, words: Words) -> str:
     quoted = words.name.format(column.name)
     if column.type == "text":
-        return f"sum({words.bytes.format(quoted)})"
+        return words.bytes.format(quoted)
     if column.type == "boolean":
-        return f"sum(case when {quoted} then 1 else 0 end)"
+        return f"case when {quoted} then 1 else 0 end"
     if column.type == "date":
-        return f"sum({words.days.format(quoted)})"
+        return words.days.format(quoted)
     if column.type == "timestamp":
-        return f"sum({words.micros.format(quoted)})"
+        return words.micros.format(quoted)
     if column.type == "double":
         # millionths are whole numbers that every engine rounds down alike and that fit 64 bits
         whole = f"{quoted} * cast(1e6 as {words.double})"
         return (
-            f"sum(case when abs({quoted}) < 1e12 then cast(floor({whole}) as {words.bigint}) "
-            f"when abs({quoted}) < 1e18 then cast(floor({quoted}) as {words.bigint}) end)"
+            f"case when abs({quoted}) < 1e12 then cast(floor({whole}) as {words.bigint}) "
+            f"when abs({quoted}) < 1e18 then cast(floor({quoted}) as {words.bigint}) end"
         )
-    return f"sum({quoted})"
+    return quoted
 
 
 def _text(value: object) -> str | None:
