@@ -21,7 +21,7 @@ docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as on
 test: $(VENV)/.dev  ## set up and run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done .services/kafka/.done  ## what stands in for warehouses and servers in tests
+services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done .services/kafka/.done .services/snowflake/.done  ## what stands in for warehouses and servers in tests
 
 test-all: test $(VENV)/.vision services  ## the tests, and those that need torch or a server
 	$(BIN)/python -m pytest -m "torch or services"
@@ -87,12 +87,12 @@ $(VENV)/bin/python:
 	  -r benchmarks/video-peers.txt
 	@touch $@
 
-# Environments of their own: what dbt's adapters pin, the product does not need. What stands in for
-# BigQuery pins other versions than constraints.txt.
+# Environments of their own: what dbt's adapters and stand-ins pin, the product does not need. What
+# stands in for BigQuery and Snowflake wants other versions than constraints.txt has.
 vpath %.txt tests/portable tests/services
 .services/%/.done: %.txt constraints.txt
 	$(PYTHON) -m venv .services/$*
-	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check $(if $(filter bigquery,$*),,-c constraints.txt) -r $<
+	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
 	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dbt-snowflake==1.12.3)
 	@touch $@
 

@@ -9,6 +9,7 @@ import pytest
 
 from .services.kafka import KafkaServer, running_kafka
 from .services.postgres import PostgresServer, running_postgres
+from .services.snowflake import SnowflakeServer, running_snowflake
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,4 +73,11 @@ def postgres() -> Iterator[PostgresServer]:
 def kafka() -> Iterator[KafkaServer]:
     """A broker of Kafka's protocol for the session; tests that use it are marked `services`."""
     with running_kafka() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake() -> Iterator[SnowflakeServer]:
+    """A stand-in for Snowflake for the session; tests that use it are marked `services`."""
+    with running_snowflake() as server:
         yield server

@@ -20,6 +20,7 @@ from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.kafka.config import KafkaConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
+from ksi_pipeline.publishers.snowflake.config import SnowflakeConfig
 
 KINDS: dict[str, type[TargetBase]] = {
     "files": FilesConfig,
@@ -28,6 +29,7 @@ KINDS: dict[str, type[TargetBase]] = {
     "redshift": RedshiftConfig,
     "bigquery": BigqueryConfig,
     "kafka": KafkaConfig,
+    "snowflake": SnowflakeConfig,
 }
 LineOf = Callable[[tuple[str | int, ...]], int]
 

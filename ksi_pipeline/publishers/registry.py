@@ -11,6 +11,7 @@ from ksi_pipeline.publishers.files.config import FilesConfig
 from ksi_pipeline.publishers.kafka.config import KafkaConfig
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
+from ksi_pipeline.publishers.snowflake.config import SnowflakeConfig
 
 
 def make_target(
@@ -51,4 +52,8 @@ def make_target(
         from ksi_pipeline.publishers.kafka.target import KafkaTarget
 
         return KafkaTarget(config, config.credentials(secrets), below, memory_limit)
+    if isinstance(config, SnowflakeConfig):
+        from ksi_pipeline.publishers.snowflake.target import SnowflakeTarget
+
+        return SnowflakeTarget(config, config.credentials(secrets))
     raise AssertionError(f"kind {config.kind} has no target")

@@ -4,7 +4,8 @@ import pytest
 
 from ..services.bigquery import running_bigquery
 from ..services.redshift import running_redshift
-from .places import PLACES, SERVERS, Marts
+from .kinds import PLACES, SERVERS
+from .places import Marts
 from .redshift_place import policies
 
 
@@ -29,9 +30,9 @@ def redshift(postgres):
 )
 def place(request, tmp_path):
     """A target of each kind, empty."""
-    needed = SERVERS.get(request.param)
-    server = request.getfixturevalue(needed) if needed else None
-    return PLACES[request.param](tmp_path, server)
+    kind = request.param
+    server = request.getfixturevalue(kind) if kind in SERVERS else None
+    return PLACES[kind](tmp_path, server)
 
 
 @pytest.fixture

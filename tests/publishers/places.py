@@ -125,6 +125,9 @@ class Place:
         """Change what readers see by hand."""
         raise NotImplementedError
 
+    def client_is_gone(self):
+        """Let pass what passes by itself once a publisher was killed."""
+
 
 class FilesPlace(Place):
     def __init__(self, folder, _server=None):
@@ -197,45 +200,6 @@ class PostgresPlace(Place):
         with self.server.connection(self.database) as connection:
             connection.execute("set search_path = ksi")
             connection.execute(statement)
-
-
-def redshift_place(folder, server):
-    # it is made of Place
-    from .redshift_place import RedshiftPlace
-
-    return RedshiftPlace(folder, server)
-
-
-def bigquery_place(folder, server):
-    # it is made of Place
-    from .bigquery_place import BigqueryPlace
-
-    return BigqueryPlace(folder, server)
-
-
-def kafka_place(folder, server):
-    # it is made of Place
-    from .kafka_place import KafkaPlace
-
-    return KafkaPlace(folder, server)
-
-
-
-PLACES = {
-    "files": FilesPlace,
-    "duckdb": DuckdbPlace,
-    "postgres": PostgresPlace,
-    "redshift": redshift_place,
-    "bigquery": bigquery_place,
-    "kafka": kafka_place,
-}
-# fixtures of the servers that kinds need
-SERVERS = {
-    "postgres": "postgres",
-    "redshift": "redshift",
-    "bigquery": "bigquery",
-    "kafka": "kafka",
-}
 
 
 class Poller:

@@ -20,7 +20,8 @@ from ksi_pipeline.publishers.kafka.failures import failure
 from ksi_pipeline.publishers.runner import plan_for
 
 from ..services.kafka import running_kafka
-from .places import COLUMNS, JANUARY, MART, ROWS, SECRET, KafkaAvroPlace, KafkaPlace, Place, sale
+from .kafka_place import KafkaAvroPlace, KafkaPlace
+from .places import COLUMNS, JANUARY, MART, ROWS, SECRET, Place, sale
 from .test_contract import AFTER_IT, ALL_STEPS, EVERYTHING, RESTATED
 from .test_killed import PROGRAM, REPO
 

@@ -47,6 +47,7 @@ def publish_and_be_killed(place, batches, step):
 def test_readers_see_old_or_new_and_the_next_run_ends_it(place, marts, step, first_month):
     place.publish(marts.batches())
     publish_and_be_killed(place, marts.batches(RESTATED), step)
+    place.client_is_gone()
     states = {"old": by_month(EVERYTHING), "new": by_month(AFTER_IT)}
     assert by_month(place.rows())["2026-01"] == states[first_month]["2026-01"]
     place.publish(marts.batches(RESTATED))

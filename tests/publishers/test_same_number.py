@@ -13,6 +13,7 @@ from .bigquery_place import BigqueryPlace
 from .kafka_place import KafkaAvroPlace, KafkaPlace
 from .places import MART, NAMES, DuckdbPlace, FilesPlace, PostgresPlace, sale
 from .redshift_place import RedshiftPlace
+from .snowflake_place import SnowflakePlace
 
 DAY = date(2026, 1, 5)
 # 17 digits are needed to tell this double from the next; the amount has 15, all that Excel keeps
@@ -102,6 +103,14 @@ def test_in_bigquery(tmp_path, marts, bigquery):
 @pytest.mark.parametrize("kind", [KafkaPlace, KafkaAvroPlace])
 def test_in_kafka(tmp_path, marts, kafka, kind):
     place = kind(tmp_path, kafka)
+    place.publish(marts.batches({"2026-01": [CELL]}))
+    (row,) = place.rows()
+    assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)
+
+
+@pytest.mark.services
+def test_in_snowflake(tmp_path, marts, snowflake):
+    place = SnowflakePlace(tmp_path, snowflake)
     place.publish(marts.batches({"2026-01": [CELL]}))
     (row,) = place.rows()
     assert exact(row[AT["conversion_rate"]], row[AT["net_sales"]]) == (RATE, NET)

@@ -1,0 +1,1 @@
+"""Targets of kind `snowflake`: tables in one schema of a Snowflake account."""

@@ -1,0 +1,76 @@
+"""One publisher at a time: a row that says who publishes, and until when.
+
+Snowflake has no advisory locks. A lock that an open transaction held would end at the first
+`create table`, which commits it, and would outlive a killed publisher by minutes or hours. So a
+publisher takes a lease that ends by itself. That alone would let one that was slow go on after its
+lease was taken by another; so each transaction that readers see begins by renewing the lease, in
+the transaction: who has lost it changes nothing, and who has it keeps the row locked until it
+commits.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+
+from ksi_pipeline.core.errors import KsiError
+from ksi_pipeline.publishers.on_disk import busy
+from ksi_pipeline.publishers.snowflake.session import Session
+
+_BETWEEN_S = 0.5
+_NOW = "date_part(epoch_second, current_timestamp())"
+
+
+class Lease:
+    """The lease of a target, as one publisher sees it; seconds of Snowflake's clock."""
+
+    def __init__(self, target: str, table: str, lasts_s: int) -> None:
+        """Take the table with its one row, and how long a lease lasts."""
+        self._target, self._table, self._lasts_s = target, table, lasts_s
+        # the same for every attempt of a run, so that it need not wait for itself
+        self._holder = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+
+    def take(self, session: Session, wait_s: float, sleep: Callable[[float], None]) -> None:
+        """Take it, once it is free.
+
+        Raises:
+            TransientError: E_TARGET_BUSY, another publisher had it for wait_s seconds.
+        """
+        end = time.monotonic() + wait_s
+        while not self._update(session, self._lasts_s, f"ends < {_NOW} or {self._is_ours}"):
+            if time.monotonic() >= end:
+                raise busy(self._target)
+            sleep(_BETWEEN_S)
+
+    def renew(self, session: Session) -> None:
+        """Let it last again.
+
+        Raises:
+            TransientError: E_TARGET_BUSY, it had ended and another publisher took it.
+        """
+        if not self._update(session, self._lasts_s, self._is_ours):
+            raise busy(self._target)
+
+    def give_back(self, session: Session) -> None:
+        """Let it end now."""
+        self._update(session, -1, self._is_ours)
+
+    @property
+    def _is_ours(self) -> str:
+        return f"holder = '{self._holder}'"
+
+    def _update(self, session: Session, lasts_s: int, where: str) -> bool:
+        statement = (
+            f"update {self._table} set holder = '{self._holder}', ends = {_NOW} + {lasts_s} "
+            f"where {where}"
+        )
+        locked = False
+        try:
+            (row,) = session.execute(statement)
+        except KsiError as error:
+            # another publisher's transaction kept the row locked
+            locked = error.code == "E_TARGET_TIMEOUT"
+            if not locked:
+                raise
+        return not locked and int(row[0]) > 0
