@@ -8,6 +8,7 @@ Arguments: port, and the folder that files of stages lie in.
 """
 
 import base64
+import gc
 import gzip
 import hashlib
 import importlib
@@ -126,4 +127,6 @@ ours = {"/session/v1/login-request": login, "/queries/v1/query-request": query}
 routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in ours.items()]
 routes += [route for route in fake.routes if route.path not in ours]
 routes.append(Route("/tests", control, methods=["POST"]))
+# fakesnow makes a tree of objects of each statement and walks it sixty times
+gc.set_threshold(100_000, 50, 50)
 uvicorn.run(Starlette(routes=routes), host="127.0.0.1", port=PORT, log_level="warning")
