@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import traceback
 
 import pytest
 
@@ -38,8 +39,17 @@ def test_wrong_credentials_are_told_apart_and_never_shown(place, marts, change, 
     with pytest.raises(KsiError) as caught:
         place.publish(marts.batches())
     assert caught.value.code == code
-    shown = f"{caught.value}{caught.value.__cause__}{caught.value.__context__}"
-    assert SECRET not in shown
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_rows_that_the_database_names_are_not_shown(place, marts):
+    place.publish(marts.batches())
+    place.alter(f"create unique index on {MART} (unit_key, hour_start_utc)")
+    with pytest.raises(KsiError) as caught:
+        place.publish(marts.batches({**ROWS, "2026-02": [*ROWS["2026-02"]] * 2}))
+    shown = traceback.format_exception(caught.value)
+    assert "UniqueViolation" in "".join(shown)
+    assert "mall/0001" not in "".join(shown)
 
 
 def test_the_password_is_in_no_file(place, marts):

@@ -41,7 +41,8 @@ def driver(target: str) -> Any:
 def told(target: str, env: str) -> Iterator[None]:
     """Turn what psycopg raises in the block into an error of ours.
 
-    The error has no cause and no context: whoever writes down both would write down the URL.
+    Python keeps psycopg's error as the context of ours, and whoever writes down one writes down the
+    other. So its message, which may hold the URL or values of rows, is taken from it.
 
     Raises:
         ConfigError: E_TARGET_SECRET, the URL cannot be read.
@@ -53,6 +54,7 @@ def told(target: str, env: str) -> Iterator[None]:
     except driver(target).Error as error:
         is_no_url = isinstance(error, driver(target).ProgrammingError) and not error.sqlstate
         failure = _no_url(target, env) if is_no_url else _failure(error, target, env)
+        error.args = (type(error).__name__,)
     if failure is not None:
         raise failure
 
