@@ -19,7 +19,7 @@ docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as on
 	$(BIN)/python docs/build_site.py demo/warehouse/build.duckdb
 
 test: $(VENV)/.dev  ## set up and run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done .services/kafka/.done .services/snowflake/.done  ## what stands in for warehouses and servers in tests
 

@@ -20,9 +20,22 @@ REPO = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests, so that no process waits for the last of them."""
+    """Keep a file in one process, and the files that share the simulated mall in the same one.
+
+    They come first, and after them those that have slow tests, so that no process waits for the
+    last of them.
+    """
+    pipeline = REPO / "tests" / "pipeline"
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    malls = {
+        item.path
+        for item in items
+        if item.path.parent == pipeline and "mall" in getattr(item, "fixturenames", ())
+    }
+    items.sort(key=lambda item: (item.path not in malls, item.path not in slow))
+    for item in items:
+        group = "mall" if item.path in malls else str(item.path.relative_to(REPO))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -76,7 +76,7 @@ class StreamHome:
     absent_means: str = "missing"
     final_after_h: int = 72
     file_count: int = 0
-    views_made_with: str | None = None
+    views_made_with: list[str] | None = None
 
     def copied_to(self, root: Path) -> "StreamHome":
         """The same home elsewhere, from which things may go on differently."""
@@ -159,7 +159,7 @@ class StreamHome:
         plan = plan_build(workspace, full_refresh=False)
         if plan is not None:
             # a view stays as it was made while dbt is told the same, and most models are views
-            told = _told(workspace, is_full=False)[-1]
+            told = _told(workspace, is_full=False)
             views = ["config.materialized:view"] if told == self.views_made_with else []
             self._dbt(workspace, "--exclude", f"{AFTER_PYTHON}+", *views, is_full=False)
             self.views_made_with = told
@@ -263,6 +263,6 @@ def begin(calendar: inputs.Calendar, root: Path, api: PosApi, dbt: Dbt) -> Strea
 
 
 def _told(workspace: Workspace, *, is_full: bool) -> list[str]:
-    """The word --vars and what follows it."""
+    """The word --vars and what follows it; nothing where dbt is told nothing."""
     told = dbt_arguments(workspace, full_refresh=is_full, rules=metric_rules(workspace))
-    return told[told.index("--vars") :]
+    return told[told.index("--vars") :] if "--vars" in told else []

@@ -134,8 +134,12 @@ def _aside(workspace: Workspace, chosen: Space) -> Iterator[Workspace]:
 
 
 def _build(aside: Workspace, *selection: str) -> None:
-    prepare_manifest(aside.dbt_project_dir)
+    manifest = prepare_manifest(aside.dbt_project_dir)
     work = aside.home.build_db.parent
+    parsed = manifest.with_name("partial_parse.msgpack")
+    if parsed.exists() and not (work / "dbt_target").exists():
+        (work / "dbt_target").mkdir()
+        shutil.copy(parsed, work / "dbt_target")
     arguments = dbt_arguments(aside, full_refresh=True, rules=metric_rules(aside))
     folders = ("--target-path", str(work / "dbt_target"), "--log-path", str(work / "dbt_logs"))
     with dbt_environment(aside):
