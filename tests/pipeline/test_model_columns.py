@@ -32,7 +32,8 @@ def other_version(built, tmp_path):
 
 
 def another_column(model):
-    model["columns"]["one_more"] = {"name": "one_more", "data_type": "bigint"}
+    column = {"data_type": "bigint", "description": "", "constraints": []}
+    model["columns"]["one_more"] = {"name": "one_more", **column}
 
 
 def another_type(model):

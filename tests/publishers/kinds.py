@@ -17,3 +17,5 @@ PLACES = {
 }
 # fixtures of the servers have the names of the kinds
 SERVERS = {"postgres", "snowflake", "bigquery", "redshift", "kafka"}
+# servers that only stand in for what is meant
+STAND_INS = {"snowflake", "bigquery", "redshift", "kafka"}

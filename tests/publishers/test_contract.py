@@ -8,6 +8,7 @@ from ksi_pipeline.core.errors import ContractError, TransientError
 from ksi_pipeline.core.publishing import Column, Part
 from ksi_pipeline.publishers.runner import plan_for
 
+from .kinds import STAND_INS
 from .places import COLUMNS, JANUARY, MART, ROWS, Poller, by_month, counted
 
 EVERYTHING = sorted(row for rows in ROWS.values() for row in rows)
@@ -77,17 +78,21 @@ def test_without_receipts_nothing_comes_twice(place, marts):
 def test_killed_between_any_two_steps_readers_see_old_or_new_and_the_next_run_ends_it(
     place, marts, first
 ):
+    wanted, after = RESTATED, AFTER_IT
+    if not first and place.config.kind in STAND_INS:
+        # one partition has every step, and stand-ins take seconds for each
+        wanted, after = {"2026-01": JANUARY}, sorted(JANUARY)
     for step in ALL_STEPS:
         place.publish(marts.batches(first), scope=lambda part: part.mart == MART)
         old = by_month(place.rows())
         assert old == by_month([row for rows in first.values() for row in rows])
-        steps = place.publish_until(marts.batches(RESTATED), step)
+        steps = place.publish_until(marts.batches(wanted), step)
         seen = by_month(place.rows())
-        for month in {*old, *RESTATED, *seen}:
-            now = sorted(RESTATED[month])
+        for month in {*old, *wanted, *seen}:
+            now = sorted(wanted.get(month, []))
             assert seen.get(month, []) in (old.get(month, []), now), steps[-1]
-        place.publish(marts.batches(RESTATED))
-        assert place.rows() == AFTER_IT, steps[-1]
+        place.publish(marts.batches(wanted))
+        assert place.rows() == after, steps[-1]
         if len(steps) < step:
             return
     pytest.fail("a run has more steps than were killed")
