@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
+SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift kafka)
+# tests/conftest.py says which tests stay together
+IN_PROCESSES := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
@@ -19,12 +22,13 @@ docs: $(VENV)/.demo demo/warehouse/build.duckdb  ## every model and column as on
 	$(BIN)/python docs/build_site.py demo/warehouse/build.duckdb
 
 test: $(VENV)/.dev  ## set up and run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest $(IN_PROCESSES)
 
-services: .services/postgres/.done .services/redshift/.done .services/bigquery/.done .services/kafka/.done .services/snowflake/.done  ## what stands in for warehouses and servers in tests
+services:  ## what stands in for warehouses and servers in tests
+	$(MAKE) --no-print-directory -j 4 $(SERVICES)
 
 test-all: test $(VENV)/.vision services  ## the tests, and those that need torch or a server
-	$(BIN)/python -m pytest -m "torch or services"
+	$(BIN)/python -m pytest -m "torch or services" $(IN_PROCESSES)
 
 portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
 	$(BIN)/python -m pytest -m "services or adapters" tests/portable

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .grocer import GrocerYear
 
 REPO = Path(__file__).resolve().parents[1]
+# fixtures of servers; that of Redshift needs PostgreSQL
+SERVERS = ("snowflake", "bigquery", "redshift", "kafka", "postgres")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,8 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     items.sort(key=lambda item: (item.path not in malls, item.path not in slow))
     for item in items:
-        group = "mall" if item.path in malls else str(item.path.relative_to(REPO))
-        item.add_marker(pytest.mark.xdist_group(group))
+        group = "mall" if item.path in malls else _server(item)
+        item.add_marker(pytest.mark.xdist_group(group or str(item.path.relative_to(REPO))))
+
+
+def _server(item: pytest.Item) -> str | None:
+    """The server that a test needs, if any: one process starts it."""
+    needed = {*getattr(item, "fixturenames", ())}
+    callspec = getattr(item, "callspec", None)
+    needed |= {callspec.params.get("place")} if callspec else set()
+    return next((name for name in SERVERS if name in needed), None)
 
 
 @pytest.fixture(scope="session", autouse=True)
