@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 from contextlib import nullcontext
@@ -18,7 +19,7 @@ from ksi_pipeline.publishers.plan import Change
 
 from ..services.bigquery_proxy import Fault, any_query, upload
 from .bigquery_place import BigqueryPlace
-from .places import MART, ROWS, SECRET
+from .places import COLUMNS, MART, ROWS, SECRET
 
 EVERYTHING = sorted(row for rows in ROWS.values() for row in rows)
 SETTINGS = {"id": "t", "kind": "bigquery", "project": "ksi-test", "location": "EU"}
@@ -303,6 +304,13 @@ def test_the_script_commits_only_under_the_lease_and_with_the_figures_of_the_sta
         "end if",
         "select seen, is_mine;",
     ]
+
+
+def test_sums_are_of_a_type_that_holds_the_instants_of_any_month(golden):
+    _, told = golden
+    (script,) = [one for one in told if "begin transaction" in one]
+    summed = re.findall(r"sum\(cast\(.*? as (\w+)\)\) as string\)", script)
+    assert summed == ["bignumeric"] * script.count("sum(") == ["bignumeric"] * len(COLUMNS)
 
 
 def test_the_parquet_that_is_sent_says_which_times_are_instants(marts):
