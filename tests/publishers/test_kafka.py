@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import traceback
 
 import pytest
 
@@ -16,7 +17,7 @@ from ksi_pipeline.core.errors import (
     TransientError,
 )
 from ksi_pipeline.core.publishing import Batch, Column
-from ksi_pipeline.publishers.kafka.failures import failure
+from ksi_pipeline.publishers.kafka.failures import failure, told
 from ksi_pipeline.publishers.runner import plan_for
 
 from ..services.kafka import running_kafka
@@ -354,6 +355,15 @@ def test_who_is_refused_is_told_so_and_the_password_is_nowhere(tmp_path, marts):
 )
 def test_each_cause_has_its_code(name, seen, code):
     assert failure("t", "USER and PASSWORD", name, seen).code == code
+
+
+def test_the_words_of_the_client_go_with_no_error():
+    from confluent_kafka import KafkaError, KafkaException
+
+    with pytest.raises(KsiError) as caught, told("t", "USER and PASSWORD"):
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"ksi:{SECRET}@broker is gone"))
+    assert caught.value.code == "E_TARGET_UNREACHABLE"
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 SASL = {

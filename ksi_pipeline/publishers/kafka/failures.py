@@ -73,7 +73,10 @@ def failure(target: str, env: str, name: str, seen: Collection[str] = ()) -> Ksi
 
 @contextmanager
 def told(target: str, env: str, seen: Collection[str] = ()) -> Iterator[None]:
-    """Turn what the client raises in the block into an error of ours, without cause or context.
+    """Turn what the client raises in the block into an error of ours.
+
+    Python keeps the client's error as the context of ours, and whoever writes down one writes down
+    the other. So its message, which may name hosts and users, is taken from it.
 
     Raises:
         KsiError: as failure.
@@ -83,6 +86,7 @@ def told(target: str, env: str, seen: Collection[str] = ()) -> Iterator[None]:
         yield
     except driver(target).KafkaException as error:
         found = failure(target, env, _name(error), seen)
+        error.args = (type(error).__name__,)
     if found is not None:
         raise found
 
