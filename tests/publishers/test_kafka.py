@@ -17,6 +17,8 @@ from ksi_pipeline.core.errors import (
     TransientError,
 )
 from ksi_pipeline.core.publishing import Batch, Column
+from ksi_pipeline.publishers.kafka.client import Client
+from ksi_pipeline.publishers.kafka.control import Control
 from ksi_pipeline.publishers.kafka.failures import failure, told
 from ksi_pipeline.publishers.runner import plan_for
 
@@ -285,6 +287,44 @@ def test_a_publisher_whose_lease_another_has_commits_nothing(place, marts):
         place.publish(marts.batches(), told=told)
     assert caught.value.code == "E_TARGET_BUSY"
     assert commits(place) == []
+
+
+@pytest.fixture
+def control(place):
+    """Give what reads and writes the commits of a place, by a clock that stands."""
+    clients = []
+
+    def made(now):
+        clients.append(Client(place.config, {}))
+        clients[0].create(place.config.topic("commits"), 1, {})
+        return Control(clients[-1], place.config.topic("commits"), lambda: now[0], pytest.fail)
+
+    yield made
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.services
+def test_a_lease_that_ran_out_in_a_long_step_goes_on_where_nobody_took_it(control):
+    now = [1000.0]
+    slow, other = control(now), control(now)
+    slow.claim("t", "slow", 10, 0)
+    now[0] = 1011.0
+    slow.renew("t", 10)
+    with pytest.raises(TransientError):
+        other.claim("t", "other", 10, 0)
+
+
+@pytest.mark.services
+def test_a_lease_that_ran_out_and_that_another_took_is_lost(control):
+    now = [1000.0]
+    slow, other = control(now), control(now)
+    slow.claim("t", "slow", 10, 0)
+    now[0] = 1011.0
+    other.claim("t", "other", 10, 0)
+    with pytest.raises(TransientError):
+        slow.renew("t", 10)
+    other.renew("t", 10)
 
 
 @pytest.mark.services

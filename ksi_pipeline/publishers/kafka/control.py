@@ -153,7 +153,7 @@ class Control:
             if not self._is_held_by_another(owner):
                 self._say(_Lease(run, owner, self._now() + lease_s))
                 self.refresh()
-                if self._holder is not None and self._holder.run == run:
+                if self._mine and self._holds(self._mine):
                     return
                 self._withdraw(run)
             if self._now() >= end:
@@ -163,21 +163,26 @@ class Control:
     def renew(self, target: str, lease_s: float) -> None:
         """Make sure that the lease is still ours, and make it longer where half of it is over.
 
+        One that ran out while a long step was under way is ours as long as nobody else took it.
+
         Raises:
             TransientError: E_TARGET_BUSY, somebody else has it.
         """
         self.refresh()
-        mine, holder = self._mine, self._holder
-        if mine is None or holder is None or holder.run != mine.run or holder.until < self._now():
-            raise busy(target)
-        if holder.until - self._now() < lease_s / 2:
+        mine = self._mine
+        if mine and self._holds(mine) and mine.until - self._now() < lease_s / 2:
             self._say(_Lease(mine.run, mine.owner, self._now() + lease_s))
             self.refresh()
+        if mine is None or not self._holds(mine):
+            raise busy(target)
 
     def release(self) -> None:
         """Give the lease back."""
         if self._mine is not None:
             self._withdraw(self._mine.run)
+
+    def _holds(self, lease: _Lease) -> bool:
+        return self._holder is not None and self._holder.run == lease.run
 
     def _is_held_by_another(self, owner: str) -> bool:
         holder = self._holder
