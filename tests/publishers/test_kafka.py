@@ -193,6 +193,22 @@ def test_a_topic_to_which_nothing_came_is_not_read_again(place, marts, monkeypat
 
 
 @pytest.mark.services
+def test_a_topic_that_was_deleted_and_made_anew_is_filled_again(place, marts):
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    place.publish(marts.batches())
+    topic, admin = (
+        f"{place.prefix}.{MART}",
+        AdminClient({"bootstrap.servers": place.server.servers}),
+    )
+    admin.delete_topics([topic])[topic].result(10)
+    admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(10)
+    assert place.rows() == []
+    assert place.publish(marts.batches()).count("replace") == 2
+    assert place.rows() == EVERYTHING
+
+
+@pytest.mark.services
 @pytest.mark.parametrize("value", [b"\xff", b"[]", b'{"tickets": "many"}', b"\xc3\x01" + b"0" * 9])
 def test_what_others_send_is_taken_back(place, marts, value):
     place.publish(marts.batches())

@@ -91,13 +91,17 @@ class Client:
 
     def first_offsets(self, topic: str) -> tuple[int, ...]:
         """Give the offset that each partition begins with; none where there is no such topic."""
+        return tuple(first for first, _ in self.bounds(topic))
+
+    def bounds(self, topic: str) -> tuple[tuple[int, int], ...]:
+        """Give the offset that each partition begins with, and the one behind its last event."""
         with self._told():
             return tuple(
                 self._reading().get_watermark_offsets(
                     self._kafka.TopicPartition(topic, number),
                     timeout=self._config.socket_timeout_s,
                     cached=False,
-                )[0]
+                )
                 for number in range(self.partitions(topic))
             )
 

@@ -126,12 +126,12 @@ class Session:
         return self._schemas
 
     def is_as_committed(self, commit: Commit) -> bool:
-        """Whether nothing came to a topic, and nothing was cut off, since a commit."""
-        topic = self._config.topic(commit.part.mart)
-        if self.client.first_offsets(topic) != commit.first_offsets:
-            return False
-        at = list(commit.offsets)
-        return not list(self.client.read(topic, at, {})) and tuple(at) == commit.offsets
+        """Whether nothing came to a topic, and nothing was cut off, since a commit.
+
+        A topic that was deleted and made anew ends before the commit.
+        """
+        bounds = self.client.bounds(self._config.topic(commit.part.mart))
+        return bounds == tuple(zip(commit.first_offsets, commit.offsets, strict=True))
 
     def is_settled(self, change: Change, fold: Fold, figures: Figures) -> bool:
         """Whether all else in a topic is as its commits say, once a change is committed.
