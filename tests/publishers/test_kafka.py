@@ -209,13 +209,34 @@ def test_a_topic_that_was_deleted_and_made_anew_is_filled_again(place, marts):
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("value", [b"\xff", b"[]", b'{"tickets": "many"}', b"\xc3\x01" + b"0" * 9])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff",
+        b"[]",
+        b'{"tickets": "many"}',
+        b"\xc3\x01" + b"0" * 9,
+        pytest.param(b'{"conversion_rate": NaN}', id="no number"),
+        pytest.param(b'{"tickets": 1%s, "net_sales": "1e20"}' % (b"0" * 30), id="too large"),
+        pytest.param(b'{"code": "\\ud800"}', id="no text"),
+        pytest.param(b"[" * 100_000, id="too deep"),
+    ],
+)
 def test_what_others_send_is_taken_back(place, marts, value):
     place.publish(marts.batches())
     place.say(MART, b"mine", value)
     place.publish(marts.batches())
     assert folded(place, place.messages(MART)) == EVERYTHING
     assert place.publish(marts.batches()).count("skip") == 2
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("value", [None, b"\xff", b"{}", b'{"type": "enigma"}'])
+def test_what_others_write_among_the_schemas_is_none(place, marts, value):
+    place.publish(marts.batches())
+    place.say("schemas", b"mine", value)
+    place.publish(marts.batches(RESTATED))
+    assert place.rows() == AFTER_IT
 
 
 @pytest.mark.services

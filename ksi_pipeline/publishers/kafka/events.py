@@ -169,7 +169,7 @@ def decode(value: bytes, columns: tuple[Column, ...], schema_of: SchemaOf) -> di
     else:
         try:
             told = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
     cells = told if isinstance(told, dict) else {}
     return {name: _value(read, cells.get(name)) for name, read in _readers(columns)}
@@ -236,26 +236,46 @@ def _value(read: Callable[[Any], Any], cell: Any) -> Any:
     """Read a cell; null where it cannot be one of the column."""
     try:
         return None if cell is None else read(cell)
-    except (TypeError, ValueError, InvalidOperation):
+    except (TypeError, ValueError, OverflowError, InvalidOperation):
         return None
 
 
 def _reader(column: Column) -> Callable[[Any], Any]:
     if column.type.startswith("decimal"):
-        return partial(_decimal, column.scale)
+        return partial(_decimal, _precision(column), column.scale)
     if column.type == "timestamp":
         return _timestamp
     if column.type == "date":
         return lambda cell: cell if isinstance(cell, date) else date.fromisoformat(cell)
     if column.type == "double":
-        return float
-    kind = {"bigint": int, "boolean": bool}.get(column.type, str)
-    return lambda cell: cell if type(cell) is kind else None
+        return _number
+    if column.type == "boolean":
+        return lambda cell: cell if type(cell) is bool else None
+    return _whole if column.type == "bigint" else _text
 
 
-def _decimal(scale: int, cell: Any) -> Decimal | None:
+def _number(cell: Any) -> float | None:
+    number = float(cell)
+    return number if math.isfinite(number) else None
+
+
+def _whole(cell: Any) -> int | None:
+    return cell if type(cell) is int and -(2**63) <= cell < 2**63 else None
+
+
+def _text(cell: Any) -> str | None:
+    # half a surrogate pair is no text that can be written
+    return cell.encode().decode() if type(cell) is str else None
+
+
+def _decimal(precision: int, scale: int, cell: Any) -> Decimal | None:
     exact = Decimal(cell)
-    return exact if exact == round(exact, scale) else None
+    is_held = exact == round(exact, scale) and abs(exact) < 10 ** (precision - scale)
+    return exact if is_held else None
+
+
+def _precision(column: Column) -> int:
+    return int(column.type.partition("(")[2].partition(",")[0])
 
 
 def _timestamp(cell: Any) -> datetime:
@@ -277,8 +297,8 @@ def _field(column: Column) -> dict[str, Any]:
         logical = "timestamp-micros" if _is_instant(column) else "local-timestamp-micros"
         kind = {"type": "long", "logicalType": logical}
     elif column.type.startswith("decimal"):
-        precision = int(column.type.partition("(")[2].partition(",")[0])
-        decimal = {"logicalType": "decimal", "precision": precision, "scale": column.scale}
+        digits = {"precision": _precision(column), "scale": column.scale}
+        decimal = {"logicalType": "decimal", **digits}
         kind = {"type": "bytes", **decimal}
     field: dict[str, Any] = {"name": column.name, "type": kind, "doc": column.description}
     return field | {"type": ["null", kind], "default": None} if column.is_nullable else field

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -116,13 +117,22 @@ class Session:
 
     def _known_schemas(self) -> dict[str, Any]:
         if self._schemas is None:
-            self._schemas = {}
+            self._schemas, avro = {}, fastavro(self._config.id)
+            wrong = (
+                ValueError,
+                TypeError,
+                LookupError,
+                AttributeError,
+                avro.schema.SchemaParseException,
+            )
             topic = self._config.topic(SCHEMAS)
             at = list(self.client.first_offsets(topic))
             for messages in self.client.read(topic, at, {}):
                 for message in messages:
-                    schema = fastavro(self._config.id).parse_schema(json.loads(message.value()))
-                    self._schemas[message.key().decode()] = schema
+                    # what others wrote is no schema of ours
+                    with suppress(*wrong):
+                        schema = avro.parse_schema(json.loads(message.value()))
+                        self._schemas[message.key().decode()] = schema
         return self._schemas
 
     def is_as_committed(self, commit: Commit) -> bool:
