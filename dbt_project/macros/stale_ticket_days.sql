@@ -53,7 +53,8 @@
 
 {#- Keys of the mart and of the lake: days of affected hours; days of which other rows came, or
     newer ones, or none are left; and days of which other rows have a link, though outside the
-    calendar no hour is affected by it. -#}
+    calendar no hour is affected by it. Where some have one there and some have none, others may
+    have it now, and as many as before. -#}
 {% macro stale_ticket_days() -%}
     select
         coalesce(came.connector_id, mart.connector_id) as connector_id,
@@ -67,6 +68,7 @@
         or came.row_count <> mart.row_count
         or came.as_of_utc <> mart.as_of_utc
         or came.quarantine_code <> mart.amount_reason
+        or (mart.unmatched_row_count > 0 and mart.outside_calendar_row_count > 0)
     union all
     select
         mart.connector_id,

@@ -18,7 +18,7 @@ CAME, AGAIN = "2026-01-20 12:00", "2026-01-21 12:00"
 STAYS, ADDED, REPLACED, GONE, BARRED, LEFT, LATE, OTHER, RESTATED = (
     f"2026-01-{day:02}" for day in range(5, 14)
 )
-BEFORE, SHIFTED = "2025-06-05", "2025-06-06"
+BEFORE, SHIFTED, SWAPPED = "2025-06-05", "2025-06-06", "2025-06-07"
 
 
 def site_before():
@@ -28,6 +28,8 @@ def site_before():
         site.unit(code)
         site.asked(code, f"{STAYS} 00:00", "2026-01-14 00:00", CAME)
     site.unit("late", is_linked=False)
+    site.unit("swap")
+    site.lake["space_link"][-1]["valid_from_utc"] = site.at(f"{SWAPPED} 10:00")
     site.lake["space_link"].append(
         {**site.lake["space_link"][0], "connector_id": "web", "ext_ref_code": "w"}
     )
@@ -35,6 +37,7 @@ def site_before():
         *(("stray", day) for day in (STAYS, ADDED, REPLACED, GONE)),
         *(("u", day) for day in (STAYS, LEFT, OTHER, RESTATED)),
         *(("late", day) for day in (LATE, BEFORE, SHIFTED)),
+        ("swap", SWAPPED),
     ]:
         for hour in (9, 10):
             site.tickets(code, f"{day} {hour:02}:00", 20 + hour, CAME)
@@ -65,6 +68,10 @@ def changed():
         lake[name] = [row for row in lake[name] if row["hour_start_utc"] not in gone]
     for unit in ("u", "v"):
         touched += site.affected(unit, *(f"{LEFT} {hour:02}:00" for hour in range(24)))
+    # as many rows are linked as before, and they are others
+    for row in lake["space_link"]:
+        if row["unit_id"] == "swap":
+            row["valid_from_utc"], row["valid_to_utc"] = None, row["valid_from_utc"]
     link = {"site_id": "m", "unit_id": "late", "connector_id": "pos", "ext_ref_code": "late"}
     lake["space_link"].append(
         {**link, "valid_from_utc": None, "valid_to_utc": site.at(f"{SHIFTED} 10:00")}
@@ -121,6 +128,7 @@ def test_an_incremental_run_ends_in_the_rows_of_a_full_refresh(days):
         ("late", LATE, "unmatched_ticket_count", 59, 0),
         ("late", BEFORE, "outside_calendar_ticket_count", 0, 59),
         ("late", SHIFTED, "outside_calendar_ticket_count", 0, 29),
+        ("swap", SWAPPED, "unmatched_ticket_count", 29, 30),
         ("u", LEFT, "outside_calendar_ticket_count", 0, 59),
         ("u", RESTATED, "superseded_row_count", 0, 1),
     ],
