@@ -9,6 +9,7 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.publish_targets import target_definitions
+from ksi_pipeline.defs.steps.model_columns import marts_of_exposures
 from ksi_pipeline.defs.steps.targets import load_targets
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome
@@ -105,3 +106,17 @@ def test_an_exposure_that_the_project_does_not_have_is_named_with_those_it_has(w
     with pytest.raises(ConfigError, match=r"conversions .it has: .*conversion_dashboard") as caught:
         load_targets(workspace)
     assert caught.value.code == "E_UNKNOWN_EXPOSURE"
+
+
+def test_an_exposure_may_read_sources_too_which_go_nowhere(tmp_path):
+    manifest = tmp_path / "manifest.json"
+    reads = {"nodes": ["source.ksi.lake.tickets", "model.ksi.dim_unit"]}
+    manifest.write_text(
+        json.dumps(
+            {
+                "nodes": {"model.ksi.dim_unit": {"name": "dim_unit"}},
+                "exposures": {"exposure.ksi.till": {"name": "till", "depends_on": reads}},
+            }
+        )
+    )
+    assert marts_of_exposures(manifest) == {"till": ["dim_unit"]}

@@ -51,10 +51,13 @@ def contracts_of_models(manifest: Path) -> dict[str, Contract]:
 
 
 def marts_of_exposures(manifest: Path) -> dict[str, list[str]]:
-    """Give the models that each exposure of the project reads, by its name."""
+    """Give the models that each exposure of the project reads, by its name; sources are none."""
     read = json.loads(manifest.read_text(encoding="utf-8"))
+    nodes = read["nodes"]
     return {
-        exposure["name"]: [read["nodes"][key]["name"] for key in exposure["depends_on"]["nodes"]]
+        exposure["name"]: [
+            nodes[key]["name"] for key in exposure["depends_on"]["nodes"] if key in nodes
+        ]
         for exposure in read["exposures"].values()
     }
 
