@@ -5,15 +5,14 @@ digits is written as text, so that no digit is lost. Instants have milliseconds,
 them. Empty text is an empty cell, as null is. A sheet has so many rows; more go to a next one.
 """
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import fastexcel
 import polars as pl
-import pyarrow as pa
-from python_calamine import load_workbook
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.publishing import Batch, Column, Figures
@@ -26,6 +25,15 @@ _MOST_DIGITS = 15
 _EPOCH = date(1899, 12, 30)
 _DAYS_TO_1970 = (date(1970, 1, 1) - _EPOCH).days
 _DAY_MS = 86_400_000
+# as which types fastexcel may show the cells of a column
+_NUMBERS = ("float", "int", "string")
+_KINDS = {
+    "text": ("string",),
+    "double": ("float", "int"),
+    "boolean": ("boolean",),
+    "date": ("date", "datetime"),
+    "timestamp": ("date", "datetime"),
+}
 _IN_MS = Words(
     bytes=DUCKDB.bytes,
     micros="(epoch_us({0}) - ((epoch_us({0}) % 1000) + 1000) % 1000)",
@@ -67,23 +75,29 @@ def write_xlsx(batch: Batch, path: Path) -> None:
 
 
 def xlsx_figures(connection: duckdb.DuckDBPyConnection, path: Path, batch: Batch) -> Figures:
-    """Add up what the file holds; instants in whole milliseconds."""
-    book = load_workbook(str(path))
-    rows: list[list[Any]] = []
-    for name in book.sheet_names:
-        sheet = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-        rows += [row for row in sheet[1:] if any(value != "" for value in row)]
-    table = pa.table(
-        {
-            column.name: pa.array([_value(row[at], column) for row in rows], _arrow(column))
-            for at, column in enumerate(batch.columns)
-        }
-    )
-    connection.register("sheet_rows", table)
+    """Add up what the file holds; instants in whole milliseconds.
+
+    Raises:
+        duckdb.Error: a cell is no value of its column's type.
+        fastexcel.FastExcelError: a column has cells of several types, or the file cannot be read.
+    """
+    book = fastexcel.read_excel(path)
+    # a sheet without a row has one of empty cells
+    is_row = " or ".join(f'"{column.name}" is not null' for column in batch.columns)
+    relations = []
+    for number, name in enumerate(book.sheet_names):
+        # strict: all rows are looked at, and a column that mixes types is refused
+        sheet = book.load_sheet(name, schema_sample_rows=None, dtype_coercion="strict")
+        connection.register(f"sheet_{number}", sheet.to_arrow())
+        kinds = {found.name: found.dtype for found in sheet.selected_columns}
+        cells = ", ".join(_read(column, kinds[column.name]) for column in batch.columns)
+        relations.append(f"(select * from (select {cells} from sheet_{number}) where {is_row})")
     try:
-        return relation_figures(connection, "sheet_rows", batch, _IN_MS)
+        rows = " union all ".join(f"select * from {relation}" for relation in relations)
+        return relation_figures(connection, f"({rows})", batch, _IN_MS)
     finally:
-        connection.unregister("sheet_rows")
+        for number in range(len(relations)):
+            connection.unregister(f"sheet_{number}")
 
 
 def figures_as_xlsx(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Figures:
@@ -111,36 +125,16 @@ def _is_long(frame: pl.DataFrame, column: Column) -> bool:
     return largest.scaleb(column.scale) >= Decimal(10) ** _MOST_DIGITS
 
 
-def _value(cell: Any, column: Column) -> Any:
-    """Read a cell as the column's type."""
-    if cell == "":
-        return None
-    if column.type == "text":
-        return str(cell)
-    if column.type == "bigint":
-        return int(cell)
-    if "(" in column.type:
+def _read(column: Column, kind: str) -> str:
+    """Write how cells of a kind are read as the column's type; a kind that is none of it fails."""
+    name = f'"{column.name}"'
+    if kind == "null":
+        return f"cast(null as {'varchar' if column.type == 'text' else column.type}) as {name}"
+    if kind not in _KINDS.get(column.type, _NUMBERS):
+        return f"error('cells of {column.name} are {kind}') as {name}"
+    if "(" in column.type or column.type == "bigint":
         # the double nearest to a decimal of 15 digits rounds back to it
-        return round(
-            Decimal(repr(cell)) if isinstance(cell, float) else Decimal(cell), column.scale
-        )
-    if column.type == "double":
-        return float(cell)
-    if column.type == "date" and isinstance(cell, datetime):
-        return cell.date()
-    if column.type == "timestamp" and not isinstance(cell, datetime):
-        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - marts have no zone
-    return cell
-
-
-def _arrow(column: Column) -> pa.DataType:
-    if "(" in column.type:
-        return pa.decimal128(38, column.scale)
-    return {
-        "text": pa.string(),
-        "bigint": pa.int64(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us"),
-    }[column.type]
+        return f"cast({name} as decimal(38, {column.scale})) as {name}"
+    if column.type == "text":
+        return f"nullif({name}, '') as {name}"
+    return f"cast({name} as {column.type}) as {name}"
