@@ -64,9 +64,12 @@ class DuckdbTarget:
         if self._path.exists():
             shutil.copyfile(self._path, self._new)
         with self._open(self._new, writes=True) as connection:
+            # one for all: rows of a commit that fill no row group are written twice
+            connection.execute("begin")
             for change in load:
                 for statement in self._written(connection, change):
                     connection.execute(statement)
+            connection.execute("commit")
             connection.execute("checkpoint held")
         sync(self._new)
         with self._open(self._new) as connection:
@@ -82,7 +85,8 @@ class DuckdbTarget:
     def statements(self, change: Change) -> list[str]:
         """Write the SQL of a change; see Target."""
         held = self.columns(change.part.mart)
-        return [*_sql(change, held), f"-- in a copy that then replaces {self._path.name}"]
+        told = f"-- in a copy that then replaces {self._path.name}"
+        return ["begin", *_sql(change, held), "commit", told]
 
     def grants(self) -> list[str]:
         """Write which rights on files are needed."""
@@ -174,11 +178,9 @@ def _sql(change: Change, held: Sequence[Column] | None) -> list[str]:
     names = ", ".join(f'"{column.name}"' for column in batch.columns)
     return [
         *written,
-        "begin",
         f"delete from {table} where {of_part(change.part)}",
         f"insert into {table} ({names}, {BATCH_ID}) "
         f"select {names}, '{batch.batch_id}' from {source(batch)}",
-        "commit",
     ]
 
 
