@@ -10,7 +10,7 @@ SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift 
 IN_PROCESSES := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts clean
+.PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts bench-publish clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -70,6 +70,9 @@ bench-backfill: $(VENV)/.dev  ## thirty years of fifty stores over HTTP: rows a 
 bench-marts: $(VENV)/.dev  ## how fast the marts are built, beside bare DuckDB and pandas
 	$(BIN)/python benchmarks/marts.py
 
+bench-publish: $(VENV)/.dev .bench/publish/.done  ## how fast a mart is published, beside dlt and polars
+	$(BIN)/python benchmarks/publish.py
+
 bench-tickets-files: $(VENV)/.dev  ## how fast a ticket file is loaded, beside a bare copy by polars
 	$(BIN)/python benchmarks/tickets_files.py
 
@@ -89,6 +92,12 @@ $(VENV)/bin/python:
 	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -r benchmarks/video-peers.txt
+	@touch $@
+
+# dlt pins what the product does not need.
+.bench/publish/.done: benchmarks/publish-peers.txt constraints.txt
+	$(PYTHON) -m venv .bench/publish
+	.bench/publish/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
 	@touch $@
 
 # Environments of their own: what dbt's adapters and stand-ins pin, the product does not need. What

@@ -70,7 +70,7 @@ def make_lake(lake: Path, rows: int) -> dict[str, int]:
                 "(hash(u, h) % 400)::bigint as visit_count, "
                 f"(hash(h, u) % 90)::bigint + {restated} as tickets, "
                 "((hash(u, h, 1) % 9000000) / 10000)::decimal(18, 4) as net_sales, "
-                "case when h % 24 < 9 then null else (hash(h, u) % 90) / 400 end as conversion_rate, "
+                "case when h % 24 >= 9 then (hash(h, u) % 90) / 400 end as conversion_rate, "
                 "case when h % 24 < 9 then 'closed' end as reason, "
                 f"timestamp '2025-12-01 00:00:00' as as_of_utc, {bool(restated)} as is_provisional "
                 f"from range({HOURS}) hours (h), range({units}) units (u) order by u, h"
