@@ -9,7 +9,7 @@ values. XLSX: that month, 100,000 rows. Contenders run interleaved, each in its 
 
 * ours-postgres, ours-duckdb, ours-xlsx: all of what `ksi publish` does between the snapshot and the
   receipts: plan (for the upsert, add up what the target shows of every month), stage, add the stage
-  up and compare it with the Parquet, apply, add up what readers see, receipt; the XLSX is read back;
+  up and compare it with the Parquet, apply, add up what readers see, receipt; XLSX is read back;
 * dlt-postgres, dlt-postgres-adbc, dlt-duckdb: Arrow tables, append, then merge with the strategy
   `upsert` on the key; nothing is compared;
 * xlsx-polars: read_parquet and write_excel; nothing is read back.
