@@ -47,9 +47,8 @@ class SnowflakePlace(Place):
         self.ask(statement)
 
     def client_is_gone(self):
-        """Let pass what passes by itself: Snowflake rolls back, and the lease ends."""
+        """Let pass what passes by itself: Snowflake rolls back."""
         self.server.control(end_sessions=True)
-        self.ask("update KSI_LEASE set ends = 0")
 
     def statements(self):
         """Give what Snowflake was told, in order."""

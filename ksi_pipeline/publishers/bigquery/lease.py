@@ -7,14 +7,13 @@ the row. Where another publisher has taken it meanwhile, BigQuery cancels one of
 because they change the same row; or the transaction finds another name and rolls back.
 """
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.publishers.bigquery.sql import text
+from ksi_pipeline.publishers.holders import holder, is_dead
 from ksi_pipeline.publishers.on_disk import busy
 from ksi_pipeline.publishers.table_target import Session
 
@@ -27,7 +26,7 @@ class Lease:
     def __init__(self, target: str, table: str, run: str, lease_s: int) -> None:
         """Take the table that stands behind `from`, and what names the run and nobody else."""
         self._target, self._table = target, table
-        self._holder = text(f"{socket.gethostname()}:{os.getpid()}:{run}")
+        self._holder = text(holder(run))
         self._end = f"timestamp_add(current_timestamp(), interval {lease_s} second)"
 
     @property
@@ -74,28 +73,14 @@ class Lease:
 
     def _is_taken(self, session: Session) -> bool:
         free = "holder is null or ends < current_timestamp()"
-        if (holder := self._take(session, free)) and _is_dead(holder):
-            holder = self._take(session, f"{free} or holder = {text(holder)}")
-        return text(holder) == self._holder
+        if (found := self._take(session, free)) and is_dead(found):
+            found = self._take(session, f"{free} or holder = {text(found)}")
+        return text(found) == self._holder
 
     def _take(self, session: Session, where: str) -> str:
         """Take the row where it may be taken, and say who has it."""
-        ((holder,),) = session.execute(
+        ((found,),) = session.execute(
             f"update {self._table} set holder = {self._holder}, ends = {self._end} where {where};\n"
             f"select coalesce(holder, '') from {self._table};"
         )
-        return str(holder)
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether that run was on this machine and is no more; one that is elsewhere has its lease."""
-    host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not rest.isdigit():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+        return str(found)

@@ -8,13 +8,12 @@ the transaction: who has lost it changes nothing, and who has it keeps the row l
 commits.
 """
 
-import os
 import secrets
-import socket
 import time
 from collections.abc import Callable
 
 from ksi_pipeline.core.errors import KsiError
+from ksi_pipeline.publishers.holders import holder, is_dead
 from ksi_pipeline.publishers.on_disk import busy
 from ksi_pipeline.publishers.snowflake.session import Session
 
@@ -29,7 +28,7 @@ class Lease:
         """Take the table with its one row, and how long a lease lasts."""
         self._target, self._table, self._lasts_s = target, table, lasts_s
         # the same for every attempt of a run, so that it need not wait for itself
-        self._holder = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        self._holder = holder(secrets.token_hex(4))
 
     def take(self, session: Session, wait_s: float, sleep: Callable[[float], None]) -> None:
         """Take it, once it is free.
@@ -38,7 +37,7 @@ class Lease:
             TransientError: E_TARGET_BUSY, another publisher had it for wait_s seconds.
         """
         end = time.monotonic() + wait_s
-        while not self._update(session, self._lasts_s, f"ends < {_NOW} or {self._is_ours}"):
+        while not self._is_taken(session):
             if time.monotonic() >= end:
                 raise busy(self._target)
             sleep(_BETWEEN_S)
@@ -55,6 +54,16 @@ class Lease:
     def give_back(self, session: Session) -> None:
         """Let it end now."""
         self._update(session, -1, self._is_ours)
+
+    def _is_taken(self, session: Session) -> bool:
+        free = f"ends < {_NOW} or {self._is_ours}"
+        if self._update(session, self._lasts_s, free):
+            return True
+        ((found,),) = session.execute(f"select holder from {self._table}")
+        if not is_dead(str(found)):
+            return False
+        dead = str(found).replace("'", "''")
+        return self._update(session, self._lasts_s, f"holder = '{dead}'")
 
     @property
     def _is_ours(self) -> str:
