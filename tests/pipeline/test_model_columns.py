@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from ksi_pipeline.defs.steps.build import plan_build, prepare_manifest
+from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.build import dbt_executable, plan_build, prepare_manifest
 from ksi_pipeline.defs.steps.model_columns import BUILT_WITH, columns_digest
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.store import Change
@@ -89,3 +90,12 @@ def test_a_build_database_with_fewer_columns_is_mended_by_a_run_in_which_hours_a
     workspace.store.commit(change)
     assert run(workspace).failures == []
     assert marts_of(home) == before
+
+
+def test_an_installation_without_the_command_that_builds_is_told_to_install_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(ConfigError, match=r"pip install -e \.") as caught:
+        dbt_executable()
+    assert caught.value.code == "E_DBT_PROJECT"

@@ -230,8 +230,19 @@ def prepare_manifest(project_dir: Path) -> Path:
 
 
 def dbt_executable() -> str:
-    """Give the dbt that is installed beside this Python; see dbt_process."""
-    return str(Path(sys.executable).with_name("ksi-dbt"))
+    """Give the dbt that is installed beside this Python; see dbt_process.
+
+    Raises:
+        ConfigError: E_DBT_PROJECT, it is not there.
+    """
+    command = Path(sys.executable).with_name("ksi-dbt")
+    if not command.exists():
+        raise ConfigError(
+            f"{command} is not there, so nothing can be built. This version brings it: install the "
+            "package again (pip install -e .).",
+            code="E_DBT_PROJECT",
+        )
+    return str(command)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
