@@ -207,6 +207,8 @@ def test_errors_have_their_codes(number, state, code):
         ),
         pytest.param({"url": "http://example.com"}, "url: ", id="in the clear"),
         pytest.param({"url": "https://me:s3cret@example.com"}, "url: ", id="secret in the URL"),
+        pytest.param({"url": "https://:s3cret@example.com"}, "url: ", id="secret without a user"),
+        pytest.param({"url": "https://example.com:port"}, "url: ", id="no port"),
         pytest.param({"database": "a b"}, "database: ", id="name"),
         pytest.param({"private_key_env": "-----BEGIN s3cret"}, "private_key_env: ", id="pasted"),
     ],

@@ -43,7 +43,7 @@ _AWS_AUTH = {
     "AuthorizationHeaderMalformed",
 }
 _AWS_RIGHTS = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403"}
-_AWS_PASSING = {"SlowDown", "RequestTimeout", "Throttling", "NoSuchBucket", "NoSuchUpload"}
+_AWS_PASSING = {"SlowDown", "RequestTimeout", "Throttling", "NoSuchUpload"}
 _AWS_ENV = "the machine's chain of AWS credentials"
 
 

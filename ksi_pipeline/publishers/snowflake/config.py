@@ -76,8 +76,10 @@ class SnowflakeConfig(TargetBase):
         if url is None:
             return None
         parts = urlsplit(url)
+        # asks for a port that is none, and raises ValueError
+        _ = parts.port
         is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL)
-        if not is_safe or not parts.hostname or parts.username or parts.path.strip("/"):
+        if not is_safe or not parts.hostname or "@" in parts.netloc or parts.path.strip("/"):
             raise ValueError("it should be like https://myaccount.privatelink.example.com")
         return url
 
