@@ -21,6 +21,8 @@ REPO = Path(__file__).resolve().parents[1]
 SERVERS = ("snowflake", "bigquery", "redshift", "kafka", "postgres")
 
 
+# before xdist asks for the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file in one process, and the files that share the simulated mall in the same one.
 
