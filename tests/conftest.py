@@ -17,37 +17,12 @@ if TYPE_CHECKING:
     from .grocer import GrocerYear
 
 REPO = Path(__file__).resolve().parents[1]
-# fixtures of servers; that of Redshift needs PostgreSQL
-SERVERS = ("snowflake", "bigquery", "redshift", "kafka", "postgres")
 
 
-# before xdist asks for the groups
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one process, and the files that share the simulated mall in the same one.
-
-    They come first, and after them those that have slow tests, so that no process waits for the
-    last of them.
-    """
-    pipeline = REPO / "tests" / "pipeline"
+    """Begin with the files that have slow tests, so that no process waits for the last of them."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    malls = {
-        item.path
-        for item in items
-        if item.path.parent == pipeline and "mall" in getattr(item, "fixturenames", ())
-    }
-    items.sort(key=lambda item: (item.path not in malls, item.path not in slow))
-    for item in items:
-        group = "mall" if item.path in malls else _server(item)
-        item.add_marker(pytest.mark.xdist_group(group or str(item.path.relative_to(REPO))))
-
-
-def _server(item: pytest.Item) -> str | None:
-    """The server that a test needs, if any: one process starts it."""
-    needed = {*getattr(item, "fixturenames", ())}
-    callspec = getattr(item, "callspec", None)
-    needed |= {callspec.params.get("place")} if callspec else set()
-    return next((name for name in SERVERS if name in needed), None)
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
