@@ -41,6 +41,28 @@ _SAID = {
 }
 _PASSING = {"E_TARGET_UNREACHABLE", "E_TARGET_TIMEOUT", "E_TARGET_QUOTA"}
 
+# SQLSTATEs of PostgreSQL and what comes from it, whole and by class.
+_STATES = {
+    "28000": "E_TARGET_AUTH",
+    "28P01": "E_TARGET_AUTH",
+    "3D000": "E_TARGET_UNREACHABLE",
+    "42501": "E_TARGET_RIGHTS",
+    "57014": "E_TARGET_TIMEOUT",
+    "55P03": "E_TARGET_TIMEOUT",
+}
+_CLASSES = {
+    "08": "E_TARGET_UNREACHABLE",
+    "57": "E_TARGET_UNREACHABLE",
+    "53": "E_TARGET_UNREACHABLE",
+    "40": "E_TARGET_TIMEOUT",
+    "22": "E_TARGET_TYPE",
+}
+
+
+def code_of_state(state: str) -> str | None:
+    """Give the code of a SQLSTATE as PostgreSQL and Redshift tell it; none where none is known."""
+    return _STATES.get(state) or _CLASSES.get(state[:2])
+
 
 def refused(target: str, code: str, *, what: str, env: str, detail: str) -> KsiError:
     """Say what a server refused.

@@ -5,23 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ksi_pipeline.core.errors import ConfigError, KsiError
-from ksi_pipeline.publishers.refusals import no_driver, refused
-
-_STATES = {
-    "28000": "E_TARGET_AUTH",
-    "28P01": "E_TARGET_AUTH",
-    "3D000": "E_TARGET_UNREACHABLE",
-    "42501": "E_TARGET_RIGHTS",
-    "57014": "E_TARGET_TIMEOUT",
-    "55P03": "E_TARGET_TIMEOUT",
-}
-_CLASSES = {
-    "08": "E_TARGET_UNREACHABLE",
-    "57": "E_TARGET_UNREACHABLE",
-    "53": "E_TARGET_UNREACHABLE",
-    "40": "E_TARGET_TIMEOUT",
-    "22": "E_TARGET_TYPE",
-}
+from ksi_pipeline.publishers.refusals import code_of_state, no_driver, refused
 
 
 def driver(target: str) -> Any:
@@ -69,7 +53,7 @@ def _no_url(target: str, env: str) -> ConfigError:
 
 def _failure(error: Exception, target: str, env: str) -> KsiError:
     state = getattr(error, "sqlstate", None) or ""
-    code = _STATES.get(state) or _CLASSES.get(state[:2])
+    code = code_of_state(state)
     if code is None and not state:
         # a connection that was never made has no state
         is_auth = "password" in str(error) or "authentication" in str(error)

@@ -6,25 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ksi_pipeline.core.errors import KsiError
-from ksi_pipeline.publishers.refusals import no_driver, refused
+from ksi_pipeline.publishers.refusals import code_of_state, no_driver, refused
 
 T = TypeVar("T")
 
-_STATES = {
-    "28000": "E_TARGET_AUTH",
-    "28P01": "E_TARGET_AUTH",
-    "3D000": "E_TARGET_UNREACHABLE",
-    "42501": "E_TARGET_RIGHTS",
-    "57014": "E_TARGET_TIMEOUT",
-    "55P03": "E_TARGET_TIMEOUT",
-}
-_CLASSES = {
-    "08": "E_TARGET_UNREACHABLE",
-    "57": "E_TARGET_UNREACHABLE",
-    "53": "E_TARGET_UNREACHABLE",
-    "40": "E_TARGET_TIMEOUT",
-    "22": "E_TARGET_TYPE",
-}
 # Redshift has one state, XX000, for what COPY and transactions run into.
 _INTERNAL = (
     (r"assume IAM Role|credentials of role|IAM role|iam_role", "E_TARGET_RIGHTS", "IAM role"),
@@ -110,7 +95,7 @@ def ask_aws(target: str, service: str, call: Callable[[], T]) -> T:
 def _of_database(error: Exception, target: str, env: str) -> KsiError:
     answer = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     state, message = str(answer.get("C", "")), str(answer.get("M", ""))
-    code, detail = _STATES.get(state) or _CLASSES.get(state[:2]), f"SQLSTATE {state}"
+    code, detail = code_of_state(state), f"SQLSTATE {state}"
     if not state:
         # nothing answered
         code, detail = "E_TARGET_UNREACHABLE", type(error).__name__
