@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Python compiles what is imported; compiling everything takes as long as unpacking it.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift kafka)
@@ -88,15 +89,15 @@ $(VENV)/bin/python:
 # An environment of its own: torch is large, and ultralytics is AGPL-3.0.
 .bench/peers/.done: benchmarks/video-peers.txt constraints.txt
 	$(PYTHON) -m venv .bench/peers
-	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt \
 	  -r benchmarks/video-peers.txt
 	@touch $@
 
 # dlt pins what the product does not need.
 .bench/publish/.done: benchmarks/publish-peers.txt constraints.txt
 	$(PYTHON) -m venv .bench/publish
-	.bench/publish/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
+	.bench/publish/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -r $<
 	@touch $@
 
 # Environments of their own: what dbt's adapters and stand-ins pin, the product does not need. What
@@ -104,8 +105,8 @@ $(VENV)/bin/python:
 vpath %.txt tests/portable tests/services
 .services/%/.done: %.txt constraints.txt
 	$(PYTHON) -m venv .services/$*
-	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
-	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dbt-snowflake==1.12.3)
+	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
+	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps dbt-snowflake==1.12.3)
 	@touch $@
 
 $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
