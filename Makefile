@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# Python compiles what is imported; compiling everything takes as long as unpacking it.
+# Python compiles what is imported, so pip need not compile everything.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
