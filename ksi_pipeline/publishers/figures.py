@@ -36,6 +36,10 @@ class Words:
     bigint: str = "bigint"
     sum: str = "sum({value})"
 
+    def names(self, names: Iterable[str]) -> str:
+        """List names of columns."""
+        return ", ".join(map(self.name.format, names))
+
 
 DUCKDB = Words(
     bytes="strlen({})",

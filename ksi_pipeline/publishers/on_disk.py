@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ksi_pipeline.core.errors import TransientError
+from ksi_pipeline.publishers.refusals import busy
 
 WAIT_S = 10.0
 _BETWEEN_S = 0.1
@@ -31,12 +31,3 @@ def only_publisher(lock: Path, target: str) -> Iterator[None]:
                     raise busy(target) from error
                 time.sleep(_BETWEEN_S)
         yield
-
-
-def busy(target: str) -> TransientError:
-    """Say that somebody else publishes there."""
-    return TransientError(
-        f"Target {target!r}: another publisher works on it. Nothing was published. Wait until it "
-        "ends, and run this again; it finds what is left to do.",
-        code="E_TARGET_BUSY",
-    )

@@ -5,7 +5,12 @@ told: a cause that is known gets words of our own, and of one that is not only t
 and its state are shown.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
+
+T = TypeVar("T")
 
 _KEPT = "Readers keep what they had."
 _SAID = {
@@ -85,6 +90,24 @@ def refused(target: str, code: str, *, what: str, env: str, detail: str) -> KsiE
     return kind(f"Target {target!r}: {said}{named}. {_KEPT} {todo}.", code=code)
 
 
+def answered(
+    call: Callable[[], T],
+    known: tuple[type[Exception], ...],
+    failure: Callable[[Exception], KsiError],
+) -> T:
+    """Call a driver, and turn what it raises into an error of ours.
+
+    The error has no cause and no context: whoever writes down both would write down secrets. A
+    context manager could not do that, because what one raises has what was raised in its block as
+    context.
+    """
+    try:
+        return call()
+    except known as error:
+        found = failure(error)
+    raise found
+
+
 def no_driver(target: str, extra: str) -> ConfigError:
     """Say that what a kind of target needs is not installed."""
     return ConfigError(
@@ -101,4 +124,13 @@ def no_secret(target: str, env: str, example: str) -> ConfigError:
         f"nothing to log in with; nothing was published. Set it to {example} where the pipeline "
         "runs.",
         code="E_TARGET_SECRET",
+    )
+
+
+def busy(target: str) -> TransientError:
+    """Say that somebody else publishes there."""
+    return TransientError(
+        f"Target {target!r}: another publisher works on it. Nothing was published. Wait until it "
+        "ends, and run this again; it finds what is left to do.",
+        code="E_TARGET_BUSY",
     )

@@ -1,8 +1,8 @@
 """Targets made of tables: a stage per batch, then delete and insert in one transaction.
 
 Each partition becomes visible in a transaction of its own, in which what readers would see is added
-up before it commits. What engines say differently is their `Sql`; how they connect, lock and load
-is their subclass.
+up before it commits. What engines say differently is their `TableSql`; how they connect,
+lock and load is their subclass.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +13,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
 from ksi_pipeline.publishers.base import Accept
-from ksi_pipeline.publishers.figures import Words, figures_query, read_figures
+from ksi_pipeline.publishers.figures import figures_query, read_figures
 from ksi_pipeline.publishers.plan import Change
+from ksi_pipeline.publishers.table_sql import TableSql
 from ksi_pipeline.publishers.tables import of_part
 
 
@@ -23,51 +24,6 @@ class Session(Protocol):
 
     def execute(self, statement: str, /) -> Sequence[Sequence[Any]]:
         """Run one statement and give its rows; none where it answers nothing."""
-        ...
-
-
-class Sql(Protocol):
-    """The statements of one engine and one schema."""
-
-    @property
-    def words(self) -> Words:
-        """What the engine spells differently."""
-        ...
-
-    def table(self, mart: str) -> str:
-        """Give what stands behind `from` to read a mart."""
-        ...
-
-    def stage(self, batch: Batch) -> str:
-        """Give what stands behind `from` to read a batch that waits."""
-        ...
-
-    def create_stage(self, batch: Batch) -> list[str]:
-        """Make the empty table that a batch waits in, in the place of one that is there."""
-        ...
-
-    def fill_stage(self, batch: Batch) -> list[str]:
-        """Write how the rows of a batch come there, for people."""
-        ...
-
-    def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
-        """Make the table of a mart with its comments, or add the columns that it lacks."""
-        ...
-
-    def replace_part(self, batch: Batch) -> list[str]:
-        """Let the rows of a partition be those of the stage."""
-        ...
-
-    def remove_part(self, part: Part) -> str:
-        """Remove the rows of a partition."""
-        ...
-
-    def drop_stage(self, batch: Batch) -> list[str]:
-        """Drop the table that a batch waited in."""
-        ...
-
-    def grants(self) -> list[str]:
-        """Write the least rights that publishing and reading need."""
         ...
 
 
@@ -81,7 +37,7 @@ class TableTarget(ABC, Generic[S]):
     # those statements, they run before and after it: readers may find an empty table or column.
     makes_tables_in_transaction = True
 
-    def __init__(self, target_id: str, sql: Sql) -> None:
+    def __init__(self, target_id: str, sql: TableSql) -> None:
         """Take the id in targets.yaml, and the statements of the engine."""
         self.target_id = target_id
         self.sql = sql
@@ -97,10 +53,6 @@ class TableTarget(ABC, Generic[S]):
     @abstractmethod
     def session(self) -> AbstractContextManager[S]:
         """Give the connection that holds the target, or one for a question."""
-
-    def transaction(self, session: S) -> AbstractContextManager[None]:
-        """Commit what the block does, or nothing of it where it raises; for `replace`."""
-        raise NotImplementedError
 
     @abstractmethod
     def fill(self, session: S, batch: Batch) -> None:
@@ -144,14 +96,9 @@ class TableTarget(ABC, Generic[S]):
             self.replace(session, steps, accept)
             _run(session, [statement for _, each in steps for statement in each.after])
 
+    @abstractmethod
     def replace(self, session: S, steps: "Sequence[tuple[Change, Steps]]", accept: Accept) -> None:
         """Do what is inside in one transaction, which commits once `accept` took the figures."""
-        with self.transaction(session):
-            found: dict[Part, Figures] = {}
-            for change, each in steps:
-                _run(session, each.inside)
-                found |= self._of_change(session, change)
-            accept(found)
 
     def statements(self, change: Change) -> list[str]:
         """Write the SQL of a change; see Target."""
@@ -173,15 +120,6 @@ class TableTarget(ABC, Generic[S]):
             return Steps([], [*made, *replaced, *dropped], [])
         return Steps(made, replaced, dropped)
 
-    def _of_change(self, session: S, change: Change) -> dict[Part, Figures]:
-        table, where = self.sql.table(change.part.mart), of_part(change.part)
-        if change.batch:
-            return {change.part: self.add_up(session, table, change.batch, where)}
-        if not self.columns(change.part.mart):
-            return {}
-        (row,) = session.execute(f"select count(*) from {table} where {where}")
-        return {change.part: Figures(int(row[0]))}
-
     def add_up(self, session: S, relation: str, batch: Batch, where: str) -> Figures:
         """Add up the rows of a relation that are a batch's."""
         query = figures_query(
@@ -190,6 +128,32 @@ class TableTarget(ABC, Generic[S]):
         rows = session.execute(query)
         (figures,) = read_figures(batch.part.mart, batch.columns, batch.key, rows).values()
         return figures
+
+
+class TransactionTarget(TableTarget[S]):
+    """Publishes to an engine whose transaction is a matter of its connection."""
+
+    @abstractmethod
+    def transaction(self, session: S) -> AbstractContextManager[None]:
+        """Commit what the block does, or nothing of it where it raises."""
+
+    def replace(self, session: S, steps: "Sequence[tuple[Change, Steps]]", accept: Accept) -> None:
+        """Do what is inside in one transaction; see TableTarget."""
+        with self.transaction(session):
+            found: dict[Part, Figures] = {}
+            for change, each in steps:
+                _run(session, each.inside)
+                found |= self._of_change(session, change)
+            accept(found)
+
+    def _of_change(self, session: S, change: Change) -> dict[Part, Figures]:
+        table, where = self.sql.table(change.part.mart), of_part(change.part)
+        if change.batch:
+            return {change.part: self.add_up(session, table, change.batch, where)}
+        if not self.columns(change.part.mart):
+            return {}
+        (row,) = session.execute(f"select count(*) from {table} where {where}")
+        return {change.part: Figures(int(row[0]))}
 
 
 @dataclass(frozen=True, slots=True)

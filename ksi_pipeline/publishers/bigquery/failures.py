@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ksi_pipeline.core.errors import KsiError, PermanentError
 from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
-from ksi_pipeline.publishers.refusals import no_driver, refused
+from ksi_pipeline.publishers.refusals import answered, no_driver, refused
 
 T = TypeVar("T")
 _REASONS = {
@@ -59,10 +59,7 @@ def is_passing(error: Exception) -> bool:
 
 
 def told(config: BigqueryConfig, ask: Callable[[], T]) -> T:
-    """Ask, and turn what the client raises into an error of ours.
-
-    The error has no cause and no context: whoever writes down both would write down requests, and
-    what they hold. A context manager could not do that: what it raises has the context.
+    """Ask, and turn what the client raises into an error of ours; see answered.
 
     Raises:
         KsiError: as refused.
@@ -71,12 +68,11 @@ def told(config: BigqueryConfig, ask: Callable[[], T]) -> T:
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
 
-    try:
-        return ask()
-    except (GoogleAPIError, GoogleAuthError, concurrent.futures.TimeoutError, OSError) as error:
-        # the client gave up trying again, and says why only in its cause
-        failure = _failure(getattr(error, "cause", None) or error, config)
-    raise failure
+    known = (GoogleAPIError, GoogleAuthError, concurrent.futures.TimeoutError, OSError)
+    # where the client gave up trying again, it says why only in its cause
+    return answered(
+        ask, known, lambda error: _failure(getattr(error, "cause", None) or error, config)
+    )
 
 
 def _failure(error: BaseException, config: BigqueryConfig) -> KsiError:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.publishers.bigquery.sql import text
 from ksi_pipeline.publishers.holders import holder, is_dead
-from ksi_pipeline.publishers.on_disk import busy
+from ksi_pipeline.publishers.refusals import busy
 from ksi_pipeline.publishers.table_target import Session
 
 _BETWEEN_S = 2.0

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 
-from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.figures import Words, added_up
-from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.tables import BATCH_ID
 
 BIGQUERY = Words(
     bytes="byte_length({})",
@@ -20,7 +21,6 @@ BIGQUERY = Words(
     # the sum of INT64 is INT64; the microseconds of 5,212 instants of 2026 are more than it holds
     sum="sum(cast({value} as bignumeric))",
 )
-STAGE = "ksi_stage_"
 LEASE = "ksi_publisher"
 _STAGE_HOURS = 24
 _DATE = "business_date"
@@ -37,8 +37,8 @@ _TYPES = {
 }
 
 
-class BigquerySql:
-    """The statements of one dataset; see Sql."""
+class BigquerySql(TableSql):
+    """The statements of one dataset; see TableSql."""
 
     words = BIGQUERY
 
@@ -49,14 +49,6 @@ class BigquerySql:
     def table(self, mart: str) -> str:
         """Give what stands behind `from`."""
         return f"`{self._config.project}.{self._config.dataset}.{mart}`"
-
-    def stage_name(self, batch: Batch) -> str:
-        """Name the table that a batch waits in."""
-        return f"{STAGE}{batch.batch_id[:16]}"
-
-    def stage(self, batch: Batch) -> str:
-        """Give the table that a batch waits in."""
-        return self.table(self.stage_name(batch))
 
     def create_stage(self, batch: Batch) -> list[str]:
         """Make the table that a batch waits in; it goes by itself where nobody drops it."""
@@ -78,22 +70,10 @@ class BigquerySql:
         if held is None:
             listed = [*map(_described, batch.columns), f"{BATCH_ID} STRING"]
             return [f"create table {table} ({', '.join(listed)}){self._layout(batch)}"]
-        known = {column.name for column in held}
-        added = [_described(column) for column in batch.columns if column.name not in known]
-        return [f"alter table {table} add column if not exists {column}" for column in added]
-
-    def replace_part(self, batch: Batch) -> list[str]:
-        """Let the rows of a partition be those of the stage."""
-        names = ", ".join(f"`{column.name}`" for column in batch.columns)
         return [
-            self.remove_part(batch.part),
-            f"insert into {self.table(batch.part.mart)} ({names}, {BATCH_ID}) "
-            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
+            f"alter table {table} add column if not exists {_described(column)}"
+            for column in lacking(batch, held)
         ]
-
-    def remove_part(self, part: Part) -> str:
-        """Write the removal of a partition's rows."""
-        return f"delete from {self.table(part.mart)} where {of_part(part)}"
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in."""

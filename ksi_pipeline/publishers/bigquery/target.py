@@ -18,11 +18,10 @@ from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.bigquery.lease import Lease
 from ksi_pipeline.publishers.bigquery.loads import load
 from ksi_pipeline.publishers.bigquery.session import BigquerySession, connected
-from ksi_pipeline.publishers.bigquery.sql import LEASE, STAGE, BigquerySql, text
+from ksi_pipeline.publishers.bigquery.sql import LEASE, BigquerySql, text
 from ksi_pipeline.publishers.figures import read_figures
-from ksi_pipeline.publishers.on_disk import busy
 from ksi_pipeline.publishers.plan import Change
-from ksi_pipeline.publishers.refusals import refused
+from ksi_pipeline.publishers.refusals import busy, refused
 from ksi_pipeline.publishers.table_target import Steps, TableTarget
 from ksi_pipeline.publishers.tables import of_part
 
@@ -57,7 +56,7 @@ class BigqueryTarget(TableTarget[BigquerySession]):
             with self._lease.held(session, self._config.lock_wait_s, self._sleep):
                 self._held = session
                 try:
-                    for name in session.tables(STAGE):
+                    for name in session.tables(self.sql.stage_prefix):
                         session.drop(name)
                     yield
                 finally:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ksi_pipeline.core.publishing import Column, Figures, Part
 from ksi_pipeline.publishers.kafka.client import Client, Event
-from ksi_pipeline.publishers.on_disk import busy
+from ksi_pipeline.publishers.refusals import busy
 
 _BETWEEN_S = 0.5
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
-from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.tables import BATCH_ID
 
 POSTGRES = Words(
     bytes="octet_length({})",
@@ -13,13 +14,11 @@ POSTGRES = Words(
     plain='{} collate "C"',
     month="to_char({}, 'YYYY-MM')",
 )
-# Of a schema: its tables of marts have the columns of marts, and these are not marts.
-STAGE = "ksi_stage_"
 _TYPES = {"text": "text", "double": "double precision", "timestamp": "timestamp"}
 
 
-class PostgresSql:
-    """The statements of one schema; see Sql."""
+class PostgresSql(TableSql):
+    """The statements of one schema; see TableSql."""
 
     words = POSTGRES
 
@@ -31,10 +30,6 @@ class PostgresSql:
         """Give what stands behind `from`."""
         return f'"{self._schema}"."{mart}"'
 
-    def stage(self, batch: Batch) -> str:
-        """Give the table that a batch waits in."""
-        return self.table(f"{STAGE}{batch.batch_id[:16]}")
-
     def create_stage(self, batch: Batch) -> list[str]:
         """Make the table that a batch waits in."""
         name = self.stage(batch)
@@ -45,7 +40,7 @@ class PostgresSql:
 
     def fill_stage(self, batch: Batch) -> list[str]:
         """Write the COPY that fills it."""
-        names = _names(batch.columns)
+        names = self.words.names(column.name for column in batch.columns)
         return [f"copy {self.stage(batch)} ({names}) from stdin with (format csv)"]
 
     def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
@@ -56,23 +51,10 @@ class PostgresSql:
             if any(column.name == "business_date" for column in batch.columns):
                 made.append(f"create index on {table} (business_date)")
             return [*made, *_comments(table, batch)]
-        known = {column.name for column in held}
-        added = [column for column in batch.columns if column.name not in known]
-        made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
-        return [*made, *_comments(table, batch)] if made else []
-
-    def replace_part(self, batch: Batch) -> list[str]:
-        """Let the rows of a partition be those of the stage."""
-        table, names = self.table(batch.part.mart), _names(batch.columns)
-        return [
-            self.remove_part(batch.part),
-            f"insert into {table} ({names}, {BATCH_ID}) "
-            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
+        made = [
+            f'alter table {table} add column "{c.name}" {_type(c)}' for c in lacking(batch, held)
         ]
-
-    def remove_part(self, part: Part) -> str:
-        """Write the removal of a partition's rows."""
-        return f"delete from {self.table(part.mart)} where {of_part(part)}"
+        return [*made, *_comments(table, batch)] if made else []
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in."""
@@ -93,10 +75,6 @@ class PostgresSql:
 
 def _listed(columns: Sequence[Column]) -> str:
     return ", ".join(f'"{column.name}" {_type(column)}' for column in columns)
-
-
-def _names(columns: Sequence[Column]) -> str:
-    return ", ".join(f'"{column.name}"' for column in columns)
 
 
 def _type(column: Column) -> str:

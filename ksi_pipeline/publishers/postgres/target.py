@@ -14,12 +14,12 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
-from ksi_pipeline.publishers.on_disk import busy
 from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.postgres.failures import driver, told
-from ksi_pipeline.publishers.postgres.sql import STAGE, PostgresSql
-from ksi_pipeline.publishers.table_target import TableTarget
+from ksi_pipeline.publishers.postgres.sql import PostgresSql
+from ksi_pipeline.publishers.refusals import busy
+from ksi_pipeline.publishers.table_target import TransactionTarget
 from ksi_pipeline.publishers.tables import BATCH_ID, type_named
 
 _BETWEEN_S = 0.2
@@ -37,7 +37,7 @@ class _Session:
         return cursor.fetchall() if cursor.description else []
 
 
-class PostgresTarget(TableTarget["_Session"]):
+class PostgresTarget(TransactionTarget["_Session"]):
     """Publishes to one schema; a connection is made where it is needed."""
 
     def __init__(
@@ -109,7 +109,7 @@ class PostgresTarget(TableTarget["_Session"]):
         """Drop what killed runs staged."""
         rows = connection.execute(
             "select tablename from pg_tables where schemaname = %s and starts_with(tablename, %s)",
-            (self._schema, STAGE),
+            (self._schema, self.sql.stage_prefix),
         ).fetchall()
         for (name,) in rows:
             connection.execute(f'drop table "{self._schema}"."{name}"')

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ksi_pipeline.core.errors import KsiError
-from ksi_pipeline.publishers.refusals import code_of_state, no_driver, refused
+from ksi_pipeline.publishers.refusals import answered, code_of_state, no_driver, refused
 
 T = TypeVar("T")
 
@@ -61,19 +61,13 @@ def aws(target: str) -> Any:
 def ask(target: str, env: str, call: Callable[[], T]) -> T:
     """Call the database's driver, and turn what it raises into an error of ours.
 
-    The error has no cause and no context: whoever writes down both would write down secrets. So
-    this is no context manager, because what one raises has what was raised in its block as context.
-    A connection that breaks off shows as an error of the socket, or as half a message.
+    See answered. Where a connection breaks off, that is an error of the socket, or half a message.
 
     Raises:
         KsiError: as refused.
     """
     known = (driver(target).Error, OSError, struct.error, ValueError)
-    try:
-        return call()
-    except known as error:
-        failure = _of_database(error, target, env)
-    raise failure
+    return answered(call, known, lambda error: _of_database(error, target, env))
 
 
 def ask_aws(target: str, service: str, call: Callable[[], T]) -> T:
@@ -85,11 +79,8 @@ def ask_aws(target: str, service: str, call: Callable[[], T]) -> T:
     aws(target)
     from botocore.exceptions import BotoCoreError, ClientError
 
-    try:
-        return call()
-    except (ClientError, BotoCoreError) as error:
-        failure = _of_aws(error, target, service)
-    raise failure
+    known = (ClientError, BotoCoreError)
+    return answered(call, known, lambda error: _of_aws(error, target, service))
 
 
 def _of_database(error: Exception, target: str, env: str) -> KsiError:

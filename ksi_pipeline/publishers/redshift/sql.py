@@ -1,13 +1,14 @@
 """The SQL of Redshift: tables with keys for its nodes, stages filled by COPY, and partitions."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 from ksi_pipeline.publishers.redshift.policies import copy_policy, upload_policy
-from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.tables import BATCH_ID
 
 # extract(epoch ...) has whole seconds there
 REDSHIFT = Words(
@@ -17,8 +18,6 @@ REDSHIFT = Words(
     plain="{}",
     month="to_char({}, 'YYYY-MM')",
 )
-# Of a schema: its tables of marts have the columns of marts, and these are not marts.
-STAGE = "ksi_stage_"
 LOCK = "ksi_publish_lock"
 _TYPES = {"double": "double precision"}
 # of what tables are distributed by, the first that a mart has
@@ -26,8 +25,8 @@ _SPREAD = ("unit_key", "site_key", "site_id")
 _MOST_SORTED = 4
 
 
-class RedshiftSql:
-    """The statements of one schema; see Sql."""
+class RedshiftSql(TableSql):
+    """The statements of one schema; see TableSql."""
 
     words = REDSHIFT
 
@@ -38,10 +37,6 @@ class RedshiftSql:
     def table(self, mart: str) -> str:
         """Give what stands behind `from`."""
         return f'"{self._schema}"."{mart}"'
-
-    def stage(self, batch: Batch) -> str:
-        """Give the table that a batch waits in."""
-        return self.table(f"{STAGE}{batch.batch_id[:16]}")
 
     def create_stage(self, batch: Batch) -> list[str]:
         """Make the table that a batch waits in: COPY wants the columns of the file in its order."""
@@ -71,23 +66,11 @@ class RedshiftSql:
         if held is None:
             listed = f"{self._listed(batch.columns)}, {BATCH_ID} varchar(32)"
             return [f"create table {table} ({listed}) {_layout(batch)}", *_comments(table, batch)]
-        known = {column.name for column in held}
-        added = [column for column in batch.columns if column.name not in known]
-        made = [f'alter table {table} add column "{c.name}" {self._type(c)}' for c in added]
-        return [*made, *_comments(table, batch)] if made else []
-
-    def replace_part(self, batch: Batch) -> list[str]:
-        """Let the rows of a partition be those of the stage."""
-        table, names = self.table(batch.part.mart), _quoted(c.name for c in batch.columns)
-        return [
-            self.remove_part(batch.part),
-            f"insert into {table} ({names}, {BATCH_ID}) "
-            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
+        made = [
+            f'alter table {table} add column "{c.name}" {self._type(c)}'
+            for c in lacking(batch, held)
         ]
-
-    def remove_part(self, part: Part) -> str:
-        """Write the removal of a partition's rows; a truncate would commit at once."""
-        return f"delete from {self.table(part.mart)} where {of_part(part)}"
+        return [*made, *_comments(table, batch)] if made else []
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in."""
@@ -129,11 +112,7 @@ def _layout(batch: Batch) -> str:
     sorted_by = [n for n in dict.fromkeys([*first, *batch.key]) if n in names][:_MOST_SORTED]
     spread = next((f'diststyle key distkey ("{n}")' for n in _SPREAD if n in names), None)
     style = "diststyle all" if not first else spread or "diststyle even"
-    return f"{style} compound sortkey ({_quoted(sorted_by)})" if sorted_by else style
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+    return f"{style} compound sortkey ({REDSHIFT.names(sorted_by)})" if sorted_by else style
 
 
 def _comments(table: str, batch: Batch) -> list[str]:

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.core.publishing import Batch, Column
-from ksi_pipeline.publishers.on_disk import busy
 from ksi_pipeline.publishers.redshift.bucket import Bucket
 from ksi_pipeline.publishers.redshift.config import Address, RedshiftConfig
 from ksi_pipeline.publishers.redshift.connection import Session, connected
-from ksi_pipeline.publishers.redshift.sql import LOCK, STAGE, RedshiftSql
-from ksi_pipeline.publishers.table_target import TableTarget
+from ksi_pipeline.publishers.redshift.sql import LOCK, RedshiftSql
+from ksi_pipeline.publishers.refusals import busy
+from ksi_pipeline.publishers.table_target import TransactionTarget
 from ksi_pipeline.publishers.tables import BATCH_ID, type_named
 
 
-class RedshiftTarget(TableTarget[Session]):
+class RedshiftTarget(TransactionTarget[Session]):
     """Publishes to one schema; a connection is made where it is needed."""
 
     def __init__(self, config: RedshiftConfig, address: Address) -> None:
@@ -115,7 +115,7 @@ class RedshiftTarget(TableTarget[Session]):
 
     def _sweep(self, session: Session) -> None:
         """Drop what killed runs staged, and remove their files."""
-        for name in self._tables(session, STAGE):
+        for name in self._tables(session, self.sql.stage_prefix):
             session.execute(f"drop table {self.sql.table(name)}")
         self._bucket.sweep()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ksi_pipeline.core.errors import ConfigError, KsiError
-from ksi_pipeline.publishers.refusals import no_driver, refused
+from ksi_pipeline.publishers.refusals import answered, no_driver, refused
 
 # Snowflake says of what a role may not see that it does not exist.
 _NOT_THERE = {2003, 2043}
@@ -40,22 +40,14 @@ def is_not_there(error: Exception) -> bool:
 
 
 def told(target: str, env: str, call: Callable[[], T]) -> T:
-    """Call the driver, and turn what it raises into an error of ours.
-
-    The error has no cause and no context: whoever writes down both would write down addresses,
-    users and values. A context manager cannot do that, because Python gives what it raises the
-    error of its block as context.
+    """Call the driver, and turn what it raises into an error of ours; see answered.
 
     Raises:
         KsiError: as refused.
     """
-    connector = driver(target)
-    try:
-        return call()
     # what breaks off while a file is sent is an OSError of the driver's copy of requests
-    except (connector.errors.Error, OSError) as error:
-        failure = _failure(error, target, env)
-    raise failure
+    known = (driver(target).errors.Error, OSError)
+    return answered(call, known, lambda error: _failure(error, target, env))
 
 
 def no_key(target: str, env: str) -> ConfigError:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.publishers.holders import holder, is_dead
-from ksi_pipeline.publishers.on_disk import busy
+from ksi_pipeline.publishers.refusals import busy
 from ksi_pipeline.publishers.snowflake.session import Session
 
 _BETWEEN_S = 0.5

@@ -5,10 +5,11 @@ Nothing is quoted, so that who reads a table writes `select net_sales from ksi.f
 
 from collections.abc import Sequence
 
-from ksi_pipeline.core.publishing import Batch, Column, Part
+from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.snowflake.config import SnowflakeConfig
-from ksi_pipeline.publishers.tables import BATCH_ID, of_part
+from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.tables import BATCH_ID
 
 SNOWFLAKE = Words(
     bytes="bit_length({}) / 8",
@@ -20,8 +21,7 @@ SNOWFLAKE = Words(
     double="double",
     sum="sum(cast({value} as {type}))",
 )
-# Of a schema: its tables of marts have the columns of marts, and these are not marts.
-STAGE = "KSI_STAGE_"
+# Of a schema: what publishing keeps beside the tables of marts.
 FILES = "KSI_FILES"
 LEASE = "KSI_LEASE"
 _DATE = "business_date"
@@ -30,10 +30,11 @@ _TYPES = {"text": "varchar", "bigint": "number(38, 0)", "timestamp": "timestamp_
 _PARQUET = "type = parquet use_logical_type = true binary_as_text = false null_if = ()"
 
 
-class SnowflakeSql:
-    """The statements of one schema; see Sql."""
+class SnowflakeSql(TableSql):
+    """The statements of one schema; see TableSql."""
 
     words = SNOWFLAKE
+    stage_prefix = "KSI_STAGE_"
 
     def __init__(self, config: SnowflakeConfig) -> None:
         """Take the configuration, for its names."""
@@ -42,10 +43,6 @@ class SnowflakeSql:
     def table(self, mart: str) -> str:
         """Give what stands behind `from`."""
         return f"{self._schema}.{mart}"
-
-    def stage(self, batch: Batch) -> str:
-        """Give the table that a batch waits in."""
-        return self.table(f"{STAGE}{batch.batch_id[:16]}")
 
     def files(self, batch: Batch | None = None) -> str:
         """Give the folder of a batch in the stage of files, or the whole stage."""
@@ -90,25 +87,10 @@ class SnowflakeSql:
             clustered = f" cluster by ({_DATE})" if is_dated else ""
             about = f" comment = {quoted(batch.about)}" if batch.about else ""
             return [f"create table if not exists {table} ({', '.join(listed)}){clustered}{about}"]
-        known = {column.name for column in held}
-        added = [column for column in batch.columns if column.name not in known]
         return [
             f"alter table {table} add column if not exists {_with_comment(column)}"
-            for column in added
+            for column in lacking(batch, held)
         ]
-
-    def replace_part(self, batch: Batch) -> list[str]:
-        """Let the rows of a partition be those of the stage."""
-        names = ", ".join(column.name for column in batch.columns)
-        return [
-            self.remove_part(batch.part),
-            f"insert into {self.table(batch.part.mart)} ({names}, {BATCH_ID}) "
-            f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
-        ]
-
-    def remove_part(self, part: Part) -> str:
-        """Write the removal of a partition's rows."""
-        return f"delete from {self.table(part.mart)} where {of_part(part)}"
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in, and its file."""

@@ -16,14 +16,14 @@ from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.snowflake.config import Credentials, SnowflakeConfig
 from ksi_pipeline.publishers.snowflake.lease import Lease
 from ksi_pipeline.publishers.snowflake.session import Session, connected
-from ksi_pipeline.publishers.snowflake.sql import LEASE, STAGE, SnowflakeSql
-from ksi_pipeline.publishers.table_target import TableTarget
+from ksi_pipeline.publishers.snowflake.sql import LEASE, SnowflakeSql
+from ksi_pipeline.publishers.table_target import TransactionTarget
 from ksi_pipeline.publishers.tables import BATCH_ID, type_named
 
 _TYPES = {"float": "double", "number(38,0)": "bigint"}
 
 
-class SnowflakeTarget(TableTarget[Session]):
+class SnowflakeTarget(TransactionTarget[Session]):
     """Publishes to one schema; a connection is made where it is needed."""
 
     makes_tables_in_transaction = False
@@ -109,10 +109,10 @@ class SnowflakeTarget(TableTarget[Session]):
 
     def _sweep(self, session: Session) -> None:
         """Drop what killed runs staged, and remove the files that they sent."""
-        schema = self._config.schema_path
-        for row in session.execute(f"show tables like '{STAGE}%' in schema {schema}"):
+        schema, prefix = self._config.schema_path, self._sql.stage_prefix
+        for row in session.execute(f"show tables like '{prefix}%' in schema {schema}"):
             # in a pattern, _ stands for any character
-            if str(row[1]).startswith(STAGE):
+            if str(row[1]).startswith(prefix):
                 session.execute(f"drop table if exists {schema}.{row[1]}")
         session.execute(f"remove {self._sql.files()}")
 
