@@ -1,12 +1,16 @@
 """Shared fixtures: real data, and servers that tests start. In which order tests run."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ksi_pipeline.defs.steps import dbt_command
+
+from .quick_dbt import QuickDbt
 from .services.kafka import KafkaServer, running_kafka
 from .services.postgres import PostgresServer, running_postgres
 from .services.snowflake import SnowflakeServer, running_snowflake
@@ -31,6 +35,20 @@ def _commands_build_without_data_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KSI_DATA_TESTS", "false")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dbt_is_read_once() -> Iterator[None]:
+    """Half of what a small build takes is Python reading dbt; see quick_dbt."""
+    quick, beside, usual = QuickDbt(), dbt_command.beside, sys.executable
+
+    def quick_beside(python: str) -> Path:
+        return quick.command() if python == usual else beside(python)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt_command, "beside", quick_beside)
+        yield
+    quick.end()
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,14 @@ from ksi_pipeline.defs.steps.after_python import (
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
-    dbt_environment,
-    dbt_executable,
     is_first_built,
     mark_first_built,
     mart_row_counts,
     plan_build,
+)
+from ksi_pipeline.defs.steps.dbt_command import (
+    dbt_environment,
+    dbt_executable,
     prepare_manifest,
 )
 from ksi_pipeline.defs.steps.metric_rules import built_rules

@@ -16,10 +16,10 @@ from ksi_pipeline.defs.steps.build import (
     dbt_arguments,
     mark_first_built,
     plan_build,
-    prepare_manifest,
     publish_marts,
 )
 from ksi_pipeline.defs.steps.calendar import build_calendars
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.metric_rules import metric_rules

@@ -11,7 +11,8 @@ from ksi_pipeline.core.benchmarks import BenchmarkRules
 from ksi_pipeline.core.disclosure import Protection
 from ksi_pipeline.core.time import OpeningHours
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
-from ksi_pipeline.defs.steps.build import AFTER_PYTHON, prepare_manifest
+from ksi_pipeline.defs.steps.build import AFTER_PYTHON
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.layout import DataHome

@@ -7,7 +7,8 @@ import pytest
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
-from ksi_pipeline.defs.steps.build import dbt_arguments, plan_build, prepare_manifest
+from ksi_pipeline.defs.steps.build import dbt_arguments, plan_build
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.store.store import Change
 

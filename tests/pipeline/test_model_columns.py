@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.defs.steps.build import dbt_executable, plan_build, prepare_manifest
+from ksi_pipeline.defs.steps.build import plan_build
+from ksi_pipeline.defs.steps.dbt_command import dbt_executable, prepare_manifest
 from ksi_pipeline.defs.steps.model_columns import BUILT_WITH, columns_digest
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.store import Change

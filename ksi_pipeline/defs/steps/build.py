@@ -1,17 +1,12 @@
-"""The build of the marts: what dbt has to compute, dbt's environment, and publishing."""
+"""The build of the marts: what dbt has to compute and is told, and publishing."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
-from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.final_after import (
     final_after_by_connector,
     note_final_after,
@@ -155,94 +150,13 @@ def dbt_arguments(workspace: Workspace, *, full_refresh: bool, rules: Rules) -> 
         "build",
         # at debug, dbt writes more of its log than of the marts of a small lake
         *("--log-level-file", "info"),
+        # nobody reads the manifest of a build, and writing it takes longer than most models
+        "--no-write-json",
         *(["--full-refresh"] if full_refresh else []),
         *("--exclude-resource-type", "unit_test"),
         *(() if workspace.data_tests else ("--exclude-resource-type", "test")),
         *(("--vars", json.dumps(told)) if told else ()),
     ]
-
-
-@contextmanager
-def dbt_environment(workspace: Workspace) -> Iterator[None]:
-    """Tell the dbt process where the build database is; profiles.yml reads these."""
-    told = {
-        "KSI_BUILD_DB": str(workspace.home.build_db),
-        "KSI_DUCKDB_MEMORY_LIMIT": workspace.memory_limit,
-        "KSI_DUCKDB_TEMP_DIRECTORY": str(workspace.home.build_db.parent / "spill"),
-        "KSI_DBT_THREADS": str(workspace.dbt_threads),
-        "DO_NOT_TRACK": "1",
-    }
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def prepare_manifest(project_dir: Path) -> Path:
-    """Give dbt's manifest, parsed anew only when a file of the project is newer than it.
-
-    Raises:
-        ConfigError: the folder holds no dbt project, or dbt cannot parse it.
-    """
-    manifest = project_dir / "target" / "manifest.json"
-    sources = [
-        path
-        for folder in ("models", "macros", "tests", "seeds")
-        for path in (project_dir / folder).rglob("*")
-        if path.is_file()
-    ] + [project_dir / "dbt_project.yml"]
-    if not (project_dir / "dbt_project.yml").exists():
-        raise ConfigError(
-            f"{project_dir} holds no dbt_project.yml. Set KSI_DBT_PROJECT_DIR to the folder that "
-            "does.",
-            code="E_DBT_PROJECT",
-        )
-    newest = max(path.stat().st_mtime for path in sources)
-    if manifest.exists() and manifest.stat().st_mtime >= newest:
-        return manifest
-    done = subprocess.run(
-        [dbt_executable(), "--quiet", "parse", "--no-partial-parse"],
-        cwd=project_dir,
-        # the name of a build database, so that what is parsed now serves the builds
-        env={
-            **os.environ,
-            "DBT_PROFILES_DIR": str(project_dir),
-            "DO_NOT_TRACK": "1",
-            "KSI_BUILD_DB": "target/build.duckdb",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ConfigError(
-            f"dbt cannot parse the project in {project_dir}:\n{done.stdout}{done.stderr}",
-            code="E_DBT_PROJECT",
-        )
-    manifest.touch()
-    return manifest
-
-
-def dbt_executable() -> str:
-    """Give the dbt that is installed beside this Python; see dbt_process.
-
-    Raises:
-        ConfigError: E_DBT_PROJECT, it is not there.
-    """
-    command = Path(sys.executable).with_name("ksi-dbt")
-    if not command.exists():
-        raise ConfigError(
-            f"{command} is not there, so nothing can be built. This version brings it: install the "
-            "package again (pip install -e .).",
-            code="E_DBT_PROJECT",
-        )
-    return str(command)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -19,11 +19,13 @@ from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
+)
+from ksi_pipeline.defs.steps.calendar import build_calendars
+from ksi_pipeline.defs.steps.dbt_command import (
     dbt_environment,
     dbt_executable,
     prepare_manifest,
 )
-from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.metric_rules import metric_rules
 from ksi_pipeline.defs.steps.parse import parse_answers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.publishing import WHOLE, Batch, Column, Part
-from ksi_pipeline.defs.steps.build import prepare_manifest
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.model_columns import (
     Contract,
     contracts_of_models,
