@@ -16,20 +16,10 @@ class TableSql(ABC):
     """What every engine is told; subclasses say it in its words."""
 
     words: ClassVar[Words]
-    # Of a schema: tables of marts have the columns of marts, and those that begin so are none.
-    stage_prefix: ClassVar[str] = "ksi_stage_"
 
     @abstractmethod
     def table(self, mart: str) -> str:
         """Give what stands behind `from` to read a mart."""
-
-    @abstractmethod
-    def create_stage(self, batch: Batch) -> list[str]:
-        """Make the empty table that a batch waits in, in the place of one that is there."""
-
-    @abstractmethod
-    def fill_stage(self, batch: Batch) -> list[str]:
-        """Write how the rows of a batch come there, for people."""
 
     @abstractmethod
     def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
@@ -41,12 +31,31 @@ class TableSql(ABC):
         """
 
     @abstractmethod
-    def drop_stage(self, batch: Batch) -> list[str]:
-        """Drop the table that a batch waited in, with whatever else waited for it."""
-
-    @abstractmethod
     def grants(self) -> list[str]:
         """Write the least rights that publishing and reading need."""
+
+    def remove_part(self, part: Part) -> str:
+        """Write the removal of a partition's rows."""
+        return f"delete from {self.table(part.mart)} where {of_part(part)}"
+
+
+class StagedSql(TableSql):
+    """What an engine is told in which a batch waits in a table of its own."""
+
+    # Of a schema: tables of marts have the columns of marts, and those that begin so are none.
+    stage_prefix: ClassVar[str] = "ksi_stage_"
+
+    @abstractmethod
+    def create_stage(self, batch: Batch) -> list[str]:
+        """Make the empty table that a batch waits in, in the place of one that is there."""
+
+    @abstractmethod
+    def fill_stage(self, batch: Batch) -> list[str]:
+        """Write how the rows of a batch come there, for people."""
+
+    @abstractmethod
+    def drop_stage(self, batch: Batch) -> list[str]:
+        """Drop the table that a batch waited in, with whatever else waited for it."""
 
     def stage_name(self, batch: Batch) -> str:
         """Name the table that a batch waits in."""
@@ -64,10 +73,6 @@ class TableSql(ABC):
             f"insert into {self.table(batch.part.mart)} ({names}, {BATCH_ID}) "
             f"select {names}, '{batch.batch_id}' from {self.stage(batch)}",
         ]
-
-    def remove_part(self, part: Part) -> str:
-        """Write the removal of a partition's rows."""
-        return f"delete from {self.table(part.mart)} where {of_part(part)}"
 
 
 def lacking(batch: Batch, held: Sequence[Column]) -> list[Column]:

@@ -1,4 +1,4 @@
-"""Targets made of tables: a stage per batch, then delete and insert in one transaction.
+"""Targets made of tables; most have a stage per batch, then delete and insert in one transaction.
 
 Each partition becomes visible in a transaction of its own, in which what readers would see is added
 up before it commits. What engines say differently is their `TableSql`; how they connect,
@@ -15,7 +15,7 @@ from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.figures import figures_query, read_figures
 from ksi_pipeline.publishers.plan import Change
-from ksi_pipeline.publishers.table_sql import TableSql
+from ksi_pipeline.publishers.table_sql import StagedSql, TableSql
 from ksi_pipeline.publishers.tables import of_part
 
 
@@ -31,16 +31,13 @@ S = TypeVar("S", bound=Session)
 
 
 class TableTarget(ABC, Generic[S]):
-    """Publishes to tables; a connection is made where it is needed."""
+    """Publishes to tables, a partition at a time."""
 
-    # Whether tables are made and dropped in the transaction. Where an engine commits at each of
-    # those statements, they run before and after it: readers may find an empty table or column.
-    makes_tables_in_transaction = True
+    sql: TableSql
 
-    def __init__(self, target_id: str, sql: TableSql) -> None:
-        """Take the id in targets.yaml, and the statements of the engine."""
+    def __init__(self, target_id: str) -> None:
+        """Take the id in targets.yaml."""
         self.target_id = target_id
-        self.sql = sql
 
     @abstractmethod
     def hold(self) -> AbstractContextManager[None]:
@@ -53,10 +50,6 @@ class TableTarget(ABC, Generic[S]):
     @abstractmethod
     def session(self) -> AbstractContextManager[S]:
         """Give the connection that holds the target, or one for a question."""
-
-    @abstractmethod
-    def fill(self, session: S, batch: Batch) -> None:
-        """Bring the rows of a batch into its empty stage."""
 
     def figures(self, mart: str, sample: Batch) -> dict[Part, Figures]:
         """Add a table up by partition; see Target."""
@@ -77,6 +70,47 @@ class TableTarget(ABC, Generic[S]):
         """Make each partition visible by itself."""
         return [[change] for change in changes]
 
+    def grants(self) -> list[str]:
+        """Write the least rights that publishing and reading need."""
+        return self.sql.grants()
+
+    def add_up(self, session: S, relation: str, batch: Batch, where: str) -> Figures:
+        """Add up the rows of a relation that are a batch's."""
+        query = figures_query(
+            relation, batch.columns, batch.key, self.sql.words, is_by_month=False, where=where
+        )
+        rows = session.execute(query)
+        (figures,) = read_figures(batch.part.mart, batch.columns, batch.key, rows).values()
+        return figures
+
+    def of_change(self, session: S, change: Change) -> dict[Part, Figures]:
+        """Add up what a change left of its partition; nothing where there is no table."""
+        table, where = self.sql.table(change.part.mart), of_part(change.part)
+        if change.batch:
+            return {change.part: self.add_up(session, table, change.batch, where)}
+        if not self.columns(change.part.mart):
+            return {}
+        (row,) = session.execute(f"select count(*) from {table} where {where}")
+        return {change.part: Figures(int(row[0]))}
+
+
+class StagedTarget(TableTarget[S]):
+    """Publishes to an engine in which a batch waits in a table of its own."""
+
+    sql: StagedSql
+    # Whether tables are made and dropped in the transaction. Where an engine commits at each of
+    # those statements, they run before and after it: readers may find an empty table or column.
+    makes_tables_in_transaction = True
+
+    def __init__(self, target_id: str, sql: StagedSql) -> None:
+        """Take the id in targets.yaml, and the statements of the engine."""
+        super().__init__(target_id)
+        self.sql = sql
+
+    @abstractmethod
+    def fill(self, session: S, batch: Batch) -> None:
+        """Bring the rows of a batch into its empty stage."""
+
     def stage(self, load: Sequence[Change]) -> dict[Part, Figures]:
         """Bring the rows into tables beside those that readers know."""
         staged: dict[Part, Figures] = {}
@@ -92,9 +126,9 @@ class TableTarget(ABC, Generic[S]):
         """Delete and insert in one transaction, which commits once `accept` took the figures."""
         with self.session() as session:
             steps = [(change, self._steps(change)) for change in load]
-            _run(session, [statement for _, each in steps for statement in each.before])
+            run_all(session, [statement for _, each in steps for statement in each.before])
             self.replace(session, steps, accept)
-            _run(session, [statement for _, each in steps for statement in each.after])
+            run_all(session, [statement for _, each in steps for statement in each.after])
 
     @abstractmethod
     def replace(self, session: S, steps: "Sequence[tuple[Change, Steps]]", accept: Accept) -> None:
@@ -106,10 +140,6 @@ class TableTarget(ABC, Generic[S]):
         staged = [*self.sql.create_stage(batch), *self.sql.fill_stage(batch)] if batch else []
         return [*staged, *steps.before, "begin", *steps.inside, "commit", *steps.after]
 
-    def grants(self) -> list[str]:
-        """Write the least rights that publishing and reading need."""
-        return self.sql.grants()
-
     def _steps(self, change: Change) -> "Steps":
         held, batch = self.columns(change.part.mart), change.batch
         if batch is None:
@@ -120,17 +150,8 @@ class TableTarget(ABC, Generic[S]):
             return Steps([], [*made, *replaced, *dropped], [])
         return Steps(made, replaced, dropped)
 
-    def add_up(self, session: S, relation: str, batch: Batch, where: str) -> Figures:
-        """Add up the rows of a relation that are a batch's."""
-        query = figures_query(
-            relation, batch.columns, batch.key, self.sql.words, is_by_month=False, where=where
-        )
-        rows = session.execute(query)
-        (figures,) = read_figures(batch.part.mart, batch.columns, batch.key, rows).values()
-        return figures
 
-
-class TransactionTarget(TableTarget[S]):
+class TransactionTarget(StagedTarget[S]):
     """Publishes to an engine whose transaction is a matter of its connection."""
 
     @abstractmethod
@@ -142,18 +163,9 @@ class TransactionTarget(TableTarget[S]):
         with self.transaction(session):
             found: dict[Part, Figures] = {}
             for change, each in steps:
-                _run(session, each.inside)
-                found |= self._of_change(session, change)
+                run_all(session, each.inside)
+                found |= self.of_change(session, change)
             accept(found)
-
-    def _of_change(self, session: S, change: Change) -> dict[Part, Figures]:
-        table, where = self.sql.table(change.part.mart), of_part(change.part)
-        if change.batch:
-            return {change.part: self.add_up(session, table, change.batch, where)}
-        if not self.columns(change.part.mart):
-            return {}
-        (row,) = session.execute(f"select count(*) from {table} where {where}")
-        return {change.part: Figures(int(row[0]))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +177,7 @@ class Steps:
     after: Sequence[str]
 
 
-def _run(session: Session, statements: Sequence[str]) -> None:
+def run_all(session: Session, statements: Sequence[str]) -> None:
+    """Run statements in order."""
     for statement in statements:
         session.execute(statement)

@@ -1,4 +1,4 @@
-"""What only PostgreSQL has: rights, credentials, comments, locks, stages left behind."""
+"""What only PostgreSQL has: rights, credentials, comments, locks, open transactions."""
 
 import sys
 import threading
@@ -7,6 +7,7 @@ import traceback
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError
+from ksi_pipeline.publishers.plan import Change
 
 from .places import MART, ROWS, SECRET, PostgresPlace
 
@@ -90,12 +91,15 @@ def test_every_row_names_its_batch(place, marts):
     assert {row[0] for row in found} == {batch.batch_id for batch in batches}
 
 
-def test_what_a_killed_run_staged_is_dropped(place, marts):
-    place.publish_until(marts.batches(), 3)
-    stages = "select count(*) from pg_tables where tablename like 'ksi_stage_%'"
-    assert ask(place, stages) == [(1,)]
+def test_what_is_staged_and_never_applied_is_seen_by_no_reader(place, marts):
     place.publish(marts.batches())
-    assert ask(place, stages) == [(0,)]
+    target = place.target()
+    fewer = marts.batches({**ROWS, "2026-01": ROWS["2026-01"][:1]})[0]
+    with target.hold():
+        staged = target.stage([Change("replace", fewer.part, fewer, "other rows")])
+        assert staged[fewer.part].rows == 1
+        assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)
+    assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)
 
 
 def test_a_table_that_was_dropped_comes_back(place, marts):

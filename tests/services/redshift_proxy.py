@@ -29,7 +29,9 @@ _WORDS = (
     (re.compile(r' diststyle (?:all|even|key distkey \("\w+"\))'), ""),
     (re.compile(r' compound sortkey \("\w+"(?:, "\w+")*\)'), ""),
     (
-        re.compile(r"datediff\(microsecond, timestamp '1970-01-01', (\"\w+\")\)"),
+        re.compile(
+            r"datediff\(microsecond, timestamp '1970-01-01', ((?:min|max)\(\"\w+\"\)|\"\w+\")\)"
+        ),
         r"cast(extract(epoch from \1) * 1000000 as bigint)",
     ),
     (re.compile(r"datediff\(day, date '1970-01-01', (\"\w+\")\)"), r"(\1 - date '1970-01-01')"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.bigquery.config import BigqueryConfig
 from ksi_pipeline.publishers.figures import Words, added_up
-from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.table_sql import StagedSql, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 BIGQUERY = Words(
@@ -37,8 +37,8 @@ _TYPES = {
 }
 
 
-class BigquerySql(TableSql):
-    """The statements of one dataset; see TableSql."""
+class BigquerySql(StagedSql):
+    """The statements of one dataset; see StagedSql."""
 
     words = BIGQUERY
 

@@ -22,13 +22,13 @@ from ksi_pipeline.publishers.bigquery.sql import LEASE, BigquerySql, text
 from ksi_pipeline.publishers.figures import read_figures
 from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.refusals import busy, refused
-from ksi_pipeline.publishers.table_target import Steps, TableTarget
+from ksi_pipeline.publishers.table_target import StagedTarget, Steps
 from ksi_pipeline.publishers.tables import of_part
 
 _NO_ROWS = '["0"]'
 
 
-class BigqueryTarget(TableTarget[BigquerySession]):
+class BigqueryTarget(StagedTarget[BigquerySession]):
     """Publishes to one dataset; a client is made where it is needed."""
 
     makes_tables_in_transaction = False

@@ -34,6 +34,7 @@ class DuckdbTarget:
         self._path = path
         self._new = path.with_name(f".{path.name}.new")
         self._memory_limit = memory_limit
+        self._staged: dict[Part, Figures] = {}
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -73,12 +74,12 @@ class DuckdbTarget:
             connection.execute("checkpoint held")
         sync(self._new)
         with self._open(self._new) as connection:
-            return _of_changes(connection, load)
+            self._staged = _of_changes(connection, load)
+        return self._staged
 
     def apply(self, load: Sequence[Change], accept: Accept) -> None:
-        """Put the new file in the place of the old one."""
-        with self._open(self._new) as connection:
-            accept(_of_changes(connection, load))
+        """Put the new file in the place of the old one; what was added up is what readers get."""
+        accept({c.part: self._staged[c.part] for c in load if c.part in self._staged})
         os.replace(self._new, self._path)
         sync(self._path.parent)
 

@@ -1,4 +1,4 @@
-"""The SQL of PostgreSQL: tables with comments, stages, and the replacement of a partition."""
+"""The SQL of PostgreSQL: tables with comments, and the replacement of a partition."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,9 @@ POSTGRES = Words(
     days="({} - date '1970-01-01')",
     plain='{} collate "C"',
     month="to_char({}, 'YYYY-MM')",
+    # extract() counts in numeric, so it is asked once
+    sum_of_micros="cast(sum(cast({0} as date) - date '1970-01-01') as numeric) * 86400000000 "
+    "+ extract(epoch from sum(cast({0} as time) - time '00:00')) * 1000000",
 )
 _TYPES = {"text": "text", "double": "double precision", "timestamp": "timestamp"}
 
@@ -30,19 +33,6 @@ class PostgresSql(TableSql):
         """Give what stands behind `from`."""
         return f'"{self._schema}"."{mart}"'
 
-    def create_stage(self, batch: Batch) -> list[str]:
-        """Make the table that a batch waits in."""
-        name = self.stage(batch)
-        return [
-            f"drop table if exists {name}",
-            f"create unlogged table {name} ({_listed(batch.columns)})",
-        ]
-
-    def fill_stage(self, batch: Batch) -> list[str]:
-        """Write the COPY that fills it."""
-        names = self.words.names(column.name for column in batch.columns)
-        return [f"copy {self.stage(batch)} ({names}) from stdin with (format csv)"]
-
     def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
         """Make the table of a mart, or add the columns that it lacks."""
         table = self.table(batch.part.mart)
@@ -56,9 +46,10 @@ class PostgresSql(TableSql):
         ]
         return [*made, *_comments(table, batch)] if made else []
 
-    def drop_stage(self, batch: Batch) -> list[str]:
-        """Drop the table that a batch waited in."""
-        return [f"drop table {self.stage(batch)}"]
+    def copy(self, batch: Batch) -> str:
+        """Write the COPY that brings a batch and its id into the table of its mart."""
+        names = self.words.names([*(column.name for column in batch.columns), BATCH_ID])
+        return f"copy {self.table(batch.part.mart)} ({names}) from stdin with (format csv)"
 
     def grants(self) -> list[str]:
         """Write the least rights that publishing and reading need."""

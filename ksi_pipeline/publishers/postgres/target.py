@@ -1,7 +1,9 @@
-"""Tables in one schema of PostgreSQL: COPY into a stage, then delete and insert in a transaction.
+"""Tables in one schema of PostgreSQL: delete and COPY in a transaction, which is what stages rows.
 
-Each partition becomes visible in a transaction of its own, in which what readers would see is added
-up before it commits. An advisory lock on the schema keeps a second publisher waiting.
+Each partition has a transaction of its own, which stays open while what readers would see is added
+up and compared; until it commits they see what they had. Rows are written once: another table to
+wait in would be as safe and take twice as long. An advisory lock on the schema keeps a second
+publisher waiting.
 """
 
 import io
@@ -10,16 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.postgres.failures import driver, told
 from ksi_pipeline.publishers.postgres.sql import PostgresSql
 from ksi_pipeline.publishers.refusals import busy
-from ksi_pipeline.publishers.table_target import TransactionTarget
+from ksi_pipeline.publishers.table_target import TableTarget, run_all
 from ksi_pipeline.publishers.tables import BATCH_ID, type_named
 
 _BETWEEN_S = 0.2
@@ -37,18 +41,21 @@ class _Session:
         return cursor.fetchall() if cursor.description else []
 
 
-class PostgresTarget(TransactionTarget["_Session"]):
+class PostgresTarget(TableTarget["_Session"]):
     """Publishes to one schema; a connection is made where it is needed."""
+
+    sql: PostgresSql
 
     def __init__(
         self, config: PostgresConfig, url: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """Take the configuration and the URL, with its secrets."""
-        sql = PostgresSql(config.schema_name, config.publisher_role, config.reader_role)
-        super().__init__(config.id, sql)
+        super().__init__(config.id)
+        self.sql = PostgresSql(config.schema_name, config.publisher_role, config.reader_role)
         self._config, self._url, self._sleep = config, url, sleep
         self._schema = config.schema_name
         self._held: Any = None
+        self._staged: dict[Part, Figures] = {}
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -57,8 +64,9 @@ class PostgresTarget(TransactionTarget["_Session"]):
             self._lock(connection)
             self._held = connection
             try:
-                self._sweep(connection)
                 yield
+                # leaving a connection commits what it has begun
+                connection.rollback()
             finally:
                 self._held = None
 
@@ -76,43 +84,54 @@ class PostgresTarget(TransactionTarget["_Session"]):
         return tuple(named) or None
 
     def stage(self, load: Sequence[Change]) -> dict[Part, Figures]:
-        """Copy the rows into tables beside those that readers know."""
+        """Delete and copy in a transaction that stays open, and add up what it would show."""
+        self._staged = {}
         with self.session() as session:
-            self._make_schema(session.connection)
-        return super().stage(load)
-
-    @contextmanager
-    def transaction(self, session: "_Session") -> Iterator[None]:
-        """Commit what the block does, or nothing of it."""
-        with session.connection.transaction():
+            session.execute("begin")
+            self._make_schema(session)
             session.execute(f"set local lock_timeout = '{self._config.step_timeout_s}s'")
-            yield
+            for change in load:
+                run_all(session, self._changes(change))
+                if change.batch:
+                    self._copy(session, change.batch)
+                self._staged |= self.of_change(session, change)
+        return {c.part: self._staged[c.part] for c in load if c.batch}
 
-    def fill(self, session: "_Session", batch: Batch) -> None:
+    def apply(self, load: Sequence[Change], accept: Accept) -> None:
+        """Commit what was staged, once `accept` took what it would show."""
+        accept({c.part: self._staged[c.part] for c in load if c.part in self._staged})
+        with self.session() as session:
+            session.execute("commit")
+
+    def statements(self, change: Change) -> list[str]:
+        """Write the SQL of a change; see Target."""
+        copied = [self.sql.copy(change.batch)] if change.batch else []
+        return ["begin", *self._changes(change), *copied, "commit"]
+
+    def _changes(self, change: Change) -> list[str]:
+        held, batch = self.columns(change.part.mart), change.batch
+        made = self.sql.make_table(batch, held) if batch else []
+        removed = [self.sql.remove_part(change.part)] if held else []
+        return [*made, *removed]
+
+    def _copy(self, session: "_Session", batch: Batch) -> None:
         """Copy the rows as CSV, some at a time."""
         names = [column.name for column in batch.columns]
         options = pa_csv.WriteOptions(include_header=False)
-        (statement,) = self.sql.fill_stage(batch)
-        with session.connection.cursor().copy(statement) as copy:
+        with session.connection.cursor().copy(self.sql.copy(batch)) as copy:
             for rows in pq.ParquetFile(batch.path).iter_batches(_ROWS_AT_ONCE, columns=names):
                 text = io.BytesIO()
-                pa_csv.write_csv(rows.select(names), text, options)
+                named = rows.select(names).append_column(
+                    BATCH_ID, pa.repeat(batch.batch_id, rows.num_rows)
+                )
+                pa_csv.write_csv(named, text, options)
                 copy.write(text.getvalue())
 
-    def _make_schema(self, connection: Any) -> None:
+    def _make_schema(self, session: "_Session") -> None:
         # who may not make schemas may use one that is there
-        query = "select 1 from pg_namespace where nspname = %s"
-        if connection.execute(query, (self._schema,)).fetchone() is None:
-            connection.execute(f'create schema "{self._schema}"')
-
-    def _sweep(self, connection: Any) -> None:
-        """Drop what killed runs staged."""
-        rows = connection.execute(
-            "select tablename from pg_tables where schemaname = %s and starts_with(tablename, %s)",
-            (self._schema, self.sql.stage_prefix),
-        ).fetchall()
-        for (name,) in rows:
-            connection.execute(f'drop table "{self._schema}"."{name}"')
+        query = f"select 1 from pg_namespace where nspname = '{self._schema}'"
+        if not session.execute(query):
+            session.execute(f'create schema "{self._schema}"')
 
     def _lock(self, connection: Any) -> None:
         end = time.monotonic() + self._config.lock_wait_s

@@ -7,7 +7,7 @@ from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 from ksi_pipeline.publishers.redshift.policies import copy_policy, upload_policy
-from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.table_sql import StagedSql, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 # extract(epoch ...) has whole seconds there
@@ -25,8 +25,8 @@ _SPREAD = ("unit_key", "site_key", "site_id")
 _MOST_SORTED = 4
 
 
-class RedshiftSql(TableSql):
-    """The statements of one schema; see TableSql."""
+class RedshiftSql(StagedSql):
+    """The statements of one schema; see StagedSql."""
 
     words = REDSHIFT
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.snowflake.config import SnowflakeConfig
-from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.table_sql import StagedSql, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 SNOWFLAKE = Words(
@@ -30,8 +30,8 @@ _TYPES = {"text": "varchar", "bigint": "number(38, 0)", "timestamp": "timestamp_
 _PARQUET = "type = parquet use_logical_type = true binary_as_text = false null_if = ()"
 
 
-class SnowflakeSql(TableSql):
-    """The statements of one schema; see TableSql."""
+class SnowflakeSql(StagedSql):
+    """The statements of one schema; see StagedSql."""
 
     words = SNOWFLAKE
     stage_prefix = "KSI_STAGE_"
