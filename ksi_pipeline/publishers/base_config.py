@@ -1,11 +1,16 @@
 """What every target in targets.yaml says, of whatever kind it is."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.schedule import Cron, read_rule
+from ksi_pipeline.publishers.refusals import no_secret
+
+# name of an environment variable
+ENV = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class TargetBase(BaseModel):
@@ -56,3 +61,32 @@ class TargetBase(BaseModel):
     def wants(self, mart: str) -> bool:
         """Whether a mart goes there."""
         return self.marts is None or mart in self.marts
+
+
+class ServerBase(TargetBase):
+    """What every target says that is a server.
+
+    Attributes:
+        connect_timeout_s: after which no connection is made.
+        step_timeout_s: after which a statement or a request is given up.
+        lock_wait_s: how long another publisher is waited for.
+    """
+
+    connect_timeout_s: int = Field(default=10, ge=1, le=600)
+    step_timeout_s: int = Field(default=600, ge=1, le=86_400)
+    lock_wait_s: float = Field(default=60, ge=0, le=3600)
+
+    def secret(self, secrets: Callable[[str], str | None], env: str, example: str) -> str:
+        """Resolve a secret.
+
+        Args:
+            secrets: gives the value of an environment variable.
+            env: its name.
+            example: what it should hold, for the message.
+
+        Raises:
+            ConfigError: E_TARGET_SECRET, naming the variable.
+        """
+        if value := (secrets(env) or "").strip():
+            return value
+        raise no_secret(self.id, env, example)

@@ -320,7 +320,7 @@ def test_the_parquet_that_is_sent_says_which_times_are_instants(marts):
 
 
 def test_grants_are_a_dataset_rights_on_it_and_jobs():
-    told = offline(publisher_member="serviceAccount:ksi@example.com")({}).grants()
+    told = offline(publisher="serviceAccount:ksi@example.com")({}).grants()
     assert told[:2] == [
         "bq --location=EU mk --force --dataset ksi-test:ksi",
         "bq query --project_id=ksi-test --location=EU --use_legacy_sql=false "

@@ -6,15 +6,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.publishers.base_config import TargetBase
-from ksi_pipeline.publishers.refusals import no_secret
+from ksi_pipeline.publishers.base_config import ENV, ServerBase
 
 # tokens go over TLS; without it only to what runs on this machine
 _ENDPOINT = r"^(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?$"
 _MEMBER = r"^(user|group|serviceAccount|domain):[^\s\"'`]+$"
 
 
-class BigqueryConfig(TargetBase):
+class BigqueryConfig(ServerBase):
     """Tables in one dataset of BigQuery.
 
     Attributes:
@@ -23,12 +22,9 @@ class BigqueryConfig(TargetBase):
         location: of the dataset, like EU or europe-west1; jobs run there.
         credentials_env: name of the environment variable with a service account's key, as JSON or
             as the path of its file; null: application default credentials.
-        publisher_member: that publishes, like serviceAccount:...; only named in grants.
-        reader_member: that reads; only named in grants.
+        publisher: member that publishes, like serviceAccount:...; only named in grants.
+        reader: member that reads; only named in grants.
         maximum_bytes_billed: of one statement; one that would read more fails, and costs nothing.
-        connect_timeout_s: after which no connection is made.
-        step_timeout_s: after which a job is given up.
-        lock_wait_s: how long another publisher is waited for.
         lease_s: after which a publisher that died on another machine no longer keeps others out.
         api_endpoint: URL, where it is not Google's own.
     """
@@ -37,13 +33,10 @@ class BigqueryConfig(TargetBase):
     project: str = Field(pattern=r"^[a-z][a-z0-9.:-]{4,60}[a-z0-9]$")
     dataset: str = Field(default="ksi", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,200}$")
     location: str = Field(pattern=r"^[A-Za-z0-9-]{2,40}$")
-    credentials_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    publisher_member: str | None = Field(default=None, pattern=_MEMBER)
-    reader_member: str | None = Field(default=None, pattern=_MEMBER)
+    credentials_env: str | None = Field(default=None, pattern=ENV)
+    publisher: str | None = Field(default=None, pattern=_MEMBER)
+    reader: str | None = Field(default=None, pattern=_MEMBER)
     maximum_bytes_billed: int | None = Field(default=None, ge=10_485_760)
-    connect_timeout_s: int = Field(default=10, ge=1, le=600)
-    step_timeout_s: int = Field(default=600, ge=1, le=21_600)
-    lock_wait_s: float = Field(default=60, ge=0, le=3600)
     lease_s: int = Field(default=1800, ge=1, le=86_400)
     api_endpoint: str | None = Field(default=None, pattern=_ENDPOINT)
 
@@ -66,9 +59,8 @@ class BigqueryConfig(TargetBase):
         """
         if self.credentials_env is None:
             return None
-        if value := (secrets(self.credentials_env) or "").strip():
-            return value
-        raise no_secret(self.id, self.credentials_env, "the key of a service account, or its path")
+        example = "the key of a service account, or its path"
+        return self.secret(secrets, self.credentials_env, example)
 
     def no_key(self) -> ConfigError:
         """Say that what the variable holds is no key."""

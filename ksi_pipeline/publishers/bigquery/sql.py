@@ -94,10 +94,10 @@ class BigquerySql(StagedSql):
         """Write the least rights that publishing and reading need, as commands."""
         config = self._config
         schema = f"`{config.project}.{config.dataset}`"
-        publisher = config.publisher_member or (
+        publisher = config.publisher or (
             f"serviceAccount:ksi-publisher@{config.project}.iam.gserviceaccount.com"
         )
-        reader = config.reader_member or "group:ksi-readers@example.com"
+        reader = config.reader or "group:ksi-readers@example.com"
         members = ((publisher, "dataEditor"), (reader, "dataViewer"))
         jobs = [
             f"gcloud projects add-iam-policy-binding {config.project} --member='{member}' "

@@ -6,17 +6,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ksi_pipeline.publishers.base_config import TargetBase
-from ksi_pipeline.publishers.refusals import no_secret
+from ksi_pipeline.publishers.base_config import ENV, ServerBase
 
-_ENV = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _SERVERS = r"^[A-Za-z0-9._\[\]:-]+:\d+(,[A-Za-z0-9._\[\]:-]+:\d+)*$"
 _PRINCIPAL = r"^[A-Za-z]+:[A-Za-z0-9=.,_ -]+$"
 Format = Literal["json", "avro"]
 Security = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 
 
-class KafkaConfig(TargetBase):
+class KafkaConfig(ServerBase):
     """Topics whose names have one prefix.
 
     Attributes:
@@ -33,13 +31,11 @@ class KafkaConfig(TargetBase):
         replication: of a topic that is made.
         publisher: principal that publishes; only named in grants.
         reader: principal that reads; only named in grants.
-        connect_timeout_s: after which no connection is made.
         socket_timeout_s: after which a request is given up.
         delivery_timeout_s: after which an event that no broker took is given up.
         step_timeout_s: after which reading a topic, or sending some thousand events, is given up.
         lease_s: how long a publisher that stopped without a word keeps those of other data homes
             out.
-        lock_wait_s: how long the lease of another is waited for.
     """
 
     paths: ClassVar = ("ca_file",)
@@ -50,20 +46,17 @@ class KafkaConfig(TargetBase):
     format: Format = "json"
     security: Security = "sasl_ssl"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    user_env: str | None = Field(default=None, pattern=_ENV)
-    password_env: str | None = Field(default=None, pattern=_ENV)
+    user_env: str | None = Field(default=None, pattern=ENV)
+    password_env: str | None = Field(default=None, pattern=ENV)
     ca_file: Path | None = Field(default=None, strict=False)
     create_topics: bool = True
     partitions: int = Field(default=3, ge=1, le=1000)
     replication: int = Field(default=3, ge=1, le=15)
     publisher: str = Field(default="User:ksi_publisher", pattern=_PRINCIPAL)
     reader: str = Field(default="User:ksi_reader", pattern=_PRINCIPAL)
-    connect_timeout_s: int = Field(default=10, ge=1, le=600)
     socket_timeout_s: int = Field(default=60, ge=1, le=300)
     delivery_timeout_s: int = Field(default=120, ge=1, le=3600)
-    step_timeout_s: int = Field(default=600, ge=1, le=86_400)
     lease_s: int = Field(default=300, ge=10, le=86_400)
-    lock_wait_s: float = Field(default=60, ge=0, le=3600)
 
     @model_validator(mode="after")
     def _names_credentials(self) -> "KafkaConfig":
@@ -96,8 +89,6 @@ class KafkaConfig(TargetBase):
         found = {}
         named = (("sasl.username", self.user_env), ("sasl.password", self.password_env))
         for setting, env in named:
-            value = (secrets(env) if env else None) or ""
-            if not value.strip():
-                raise no_secret(self.id, str(env), "the user or the password of the cluster")
-            found[setting] = value.strip()
+            example = "the user or the password of the cluster"
+            found[setting] = self.secret(secrets, str(env), example)
         return {"sasl.mechanism": self.sasl_mechanism, **found}

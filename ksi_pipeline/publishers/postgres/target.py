@@ -51,7 +51,7 @@ class PostgresTarget(TableTarget["_Session"]):
     ) -> None:
         """Take the configuration and the URL, with its secrets."""
         super().__init__(config.id)
-        self.sql = PostgresSql(config.schema_name, config.publisher_role, config.reader_role)
+        self.sql = PostgresSql(config.schema_name, config.publisher, config.reader)
         self._config, self._url, self._sleep = config, url, sleep
         self._schema = config.schema_name
         self._held: Any = None

@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import Field, model_validator
 
 from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.publishers.base_config import TargetBase
-from ksi_pipeline.publishers.refusals import no_secret
+from ksi_pipeline.publishers.base_config import ENV, ServerBase
 
 _NAME = r"^[a-z_][a-z0-9_]{0,40}$"
 _EXAMPLE = "redshift://user:password@host:5439/database"
@@ -33,7 +32,7 @@ class Address:
     sslmode: SslMode = "verify-full"
 
 
-class RedshiftConfig(TargetBase):
+class RedshiftConfig(ServerBase):
     """Tables in one schema of a Redshift database, with a bucket that they are loaded from.
 
     Attributes:
@@ -44,30 +43,25 @@ class RedshiftConfig(TargetBase):
         cluster: whose temporary credentials are asked for, in place of a password.
         workgroup: likewise, of Redshift Serverless.
         schema_name: of the tables; `schema` in the file.
-        publisher_role: user that publishes; only named in grants.
-        reader_role: user that reads; only named in grants.
+        publisher: user that publishes; only named in grants.
+        reader: user that reads; only named in grants.
         text_bytes: length of text columns in bytes of UTF-8.
         connect_timeout_s: after which no connection is made, to the database or to AWS.
-        step_timeout_s: after which the database gives a statement up.
         s3_timeout_s: how long S3 may be silent.
-        lock_wait_s: how long another publisher is waited for.
     """
 
     kind: Literal["redshift"]
-    url_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    url_env: str = Field(pattern=ENV)
     s3: str = Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.()=-]+)*/?$")
     iam_role: str = Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$")
     region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
     cluster: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*$")
     workgroup: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
     schema_name: str = Field(default="ksi", alias="schema", pattern=_NAME)
-    publisher_role: str = Field(default="ksi_publisher", pattern=_NAME)
-    reader_role: str = Field(default="ksi_reader", pattern=_NAME)
+    publisher: str = Field(default="ksi_publisher", pattern=_NAME)
+    reader: str = Field(default="ksi_reader", pattern=_NAME)
     text_bytes: int = Field(default=1024, ge=256, le=65_535)
-    connect_timeout_s: int = Field(default=10, ge=1, le=600)
-    step_timeout_s: int = Field(default=600, ge=1, le=86_400)
     s3_timeout_s: int = Field(default=60, ge=1, le=3600)
-    lock_wait_s: float = Field(default=60, ge=0, le=3600)
 
     @model_validator(mode="after")
     def _is_one_login(self) -> "RedshiftConfig":
@@ -92,10 +86,7 @@ class RedshiftConfig(TargetBase):
         Raises:
             ConfigError: E_TARGET_SECRET, naming the variable.
         """
-        value = (secrets(self.url_env) or "").strip()
-        if not value:
-            raise no_secret(self.id, self.url_env, f"a URL like {_EXAMPLE}")
-        address = _read(value)
+        address = _read(self.secret(secrets, self.url_env, f"a URL like {_EXAMPLE}"))
         is_temporary = self.cluster or self.workgroup
         if address is None or not (address.password or is_temporary):
             raise ConfigError(

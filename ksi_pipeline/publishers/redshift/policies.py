@@ -16,7 +16,7 @@ def upload_policy(config: RedshiftConfig) -> dict[str, Any]:
     if config.cluster:
         # the account and the region are those of the cluster
         arns = [
-            f"{_arn(config)}:redshift:*:*:dbuser:{config.cluster}/{config.publisher_role}",
+            f"{_arn(config)}:redshift:*:*:dbuser:{config.cluster}/{config.publisher}",
             f"{_arn(config)}:redshift:*:*:dbname:{config.cluster}/*",
         ]
         allowed.append(_allow(["redshift:GetClusterCredentials"], arns))

@@ -79,7 +79,7 @@ class RedshiftSql(StagedSql):
     def grants(self) -> list[str]:
         """Write the least rights: SQL to be run, and policies of AWS as comments in it."""
         config, schema = self._config, f'schema "{self._schema}"'
-        publisher, reader = config.publisher_role, config.reader_role
+        publisher, reader = config.publisher, config.reader
         return [
             f'create schema if not exists "{self._schema}";',
             f'grant usage, create on {schema} to "{publisher}";',

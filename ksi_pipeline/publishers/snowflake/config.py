@@ -7,12 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from ksi_pipeline.publishers.base_config import TargetBase
-from ksi_pipeline.publishers.refusals import no_secret
+from ksi_pipeline.publishers.base_config import ENV, ServerBase
 
 # written without quotes, so that Snowflake and its users read it in upper case
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,80}$"
-_ENV = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _LOCAL = {"127.0.0.1", "localhost"}
 
 
@@ -30,7 +28,7 @@ class Credentials:
     passphrase: str | None = field(default=None, repr=False)
 
 
-class SnowflakeConfig(TargetBase):
+class SnowflakeConfig(ServerBase):
     """Tables in one schema of a Snowflake account.
 
     Attributes:
@@ -41,12 +39,11 @@ class SnowflakeConfig(TargetBase):
         private_key_env: name of the environment variable with the private key in PEM.
         passphrase_env: name of the one with its passphrase; null where it has none.
         password_env: name of the one with a password, in the place of a key.
-        role: that publishes; the session takes it, and grants name it.
-        reader_role: that reads; only named in grants.
+        publisher: role that publishes; the session takes it, and grants name it.
+        reader: role that reads; only named in grants.
         warehouse: that loads and adds up.
         database: of the schema.
         schema_name: of the tables; `schema` in the file.
-        connect_timeout_s: after which no connection is made.
         step_timeout_s: after which Snowflake gives a statement up, and the driver a connection
             that does not answer.
         lock_wait_s: how long another publisher, or a lock on a table, is waited for.
@@ -57,17 +54,14 @@ class SnowflakeConfig(TargetBase):
     account: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,120}$")
     url: str | None = None
     user: str = Field(pattern=r"^[A-Za-z0-9_.@-]{1,120}$")
-    private_key_env: str | None = Field(default=None, pattern=_ENV)
-    passphrase_env: str | None = Field(default=None, pattern=_ENV)
-    password_env: str | None = Field(default=None, pattern=_ENV)
-    role: str = Field(default="KSI_PUBLISHER", pattern=_NAME)
-    reader_role: str = Field(default="KSI_READER", pattern=_NAME)
+    private_key_env: str | None = Field(default=None, pattern=ENV)
+    passphrase_env: str | None = Field(default=None, pattern=ENV)
+    password_env: str | None = Field(default=None, pattern=ENV)
+    publisher: str = Field(default="KSI_PUBLISHER", pattern=_NAME)
+    reader: str = Field(default="KSI_READER", pattern=_NAME)
     warehouse: str = Field(pattern=_NAME)
     database: str = Field(pattern=_NAME)
     schema_name: str = Field(default="KSI", alias="schema", pattern=_NAME)
-    connect_timeout_s: int = Field(default=30, ge=1, le=600)
-    step_timeout_s: int = Field(default=600, ge=1, le=86_400)
-    lock_wait_s: int = Field(default=60, ge=0, le=3600)
     lease_s: int = Field(default=900, ge=1, le=86_400)
 
     @field_validator("url")
@@ -103,17 +97,11 @@ class SnowflakeConfig(TargetBase):
             ConfigError: E_TARGET_SECRET, naming the variable.
         """
         if self.password_env:
-            found = self._secret(secrets, self.password_env, "the user's password")
+            found = self.secret(secrets, self.password_env, "the user's password")
             return Credentials(self.password_env, password=found)
         key = self.private_key_env or ""
-        pem = self._secret(secrets, key, "the user's private key in PEM")
+        pem = self.secret(secrets, key, "the user's private key in PEM")
         if self.passphrase_env is None:
             return Credentials(key, private_key=pem)
-        phrase = self._secret(secrets, self.passphrase_env, "the passphrase of the private key")
+        phrase = self.secret(secrets, self.passphrase_env, "the passphrase of the private key")
         return Credentials(f"{key} and {self.passphrase_env}", private_key=pem, passphrase=phrase)
-
-    def _secret(self, secrets: Callable[[str], str | None], env: str, what: str) -> str:
-        value = (secrets(env) or "").strip()
-        if not value:
-            raise no_secret(self.id, env, what)
-        return value

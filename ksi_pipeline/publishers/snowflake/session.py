@@ -73,7 +73,7 @@ def _settings(config: SnowflakeConfig) -> dict[str, Any]:
     return {
         "account": config.account,
         "user": config.user,
-        "role": config.role,
+        "role": config.publisher,
         "warehouse": config.warehouse,
         "database": config.database,
         "schema": config.schema_name,

@@ -99,13 +99,13 @@ class SnowflakeSql(StagedSql):
     def grants(self) -> list[str]:
         """Write the least rights that publishing and reading need."""
         config, schema = self._config, self._schema
-        publisher, reader = f"to role {config.role};", f"to role {config.reader_role};"
+        publisher, reader = f"to role {config.publisher};", f"to role {config.reader};"
         return [
             f"create schema if not exists {schema};",
             f"grant usage on warehouse {config.warehouse} {publisher}",
             f"grant usage on database {config.database} {publisher}",
             f"grant usage, create table, create stage on schema {schema} {publisher}",
-            f'grant role {config.role} to user "{config.user.upper()}";',
+            f'grant role {config.publisher} to user "{config.user.upper()}";',
             f"grant usage on database {config.database} {reader}",
             f"grant usage on schema {schema} {reader}",
             f"grant select on all tables in schema {schema} {reader}",
