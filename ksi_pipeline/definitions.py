@@ -22,6 +22,7 @@ from ksi_pipeline.defs.events import calendar, zone_events
 from ksi_pipeline.defs.publish import published
 from ksi_pipeline.defs.publish_targets import target_definitions
 from ksi_pipeline.defs.python_steps import python_steps
+from ksi_pipeline.defs.run_storage import with_open_connections
 from ksi_pipeline.defs.space import space_model
 from ksi_pipeline.defs.ticket_backfill import ticket_backfill
 from ksi_pipeline.defs.tickets import (
@@ -83,7 +84,8 @@ def make_instance(settings: Settings) -> dg.DagsterInstance:
             "class": "NoOpComputeLogManager",
         }
     }
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=kept_nowhere))
+    ref = InstanceRef.from_dir(str(home), overrides=kept_nowhere)
+    return dg.DagsterInstance.from_ref(with_open_connections(ref))
 
 
 def make_definitions(workspace: Workspace) -> dg.Definitions:
