@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from ksi_pipeline.cli import app
@@ -17,7 +21,10 @@ schema: 1
 site: {id: shop, name: Shop, timezone: Europe/Madrid, currency: EUR}
 units: [{id: "0001"}]
 cameras: [{id: cam-1}]
-links: [{connector: pos, ext_ref_code: "1", unit: "0001"}]
+links:
+  - {connector: pos, ext_ref_code: "1", unit: "0001"}
+  - {connector: html, ext_ref_code: "1", unit: "0001"}
+  - {connector: object, ext_ref_code: "1", unit: "0001"}
 """
 HOURS = ("--from", "2026-03-02T10:00:00+01:00", "--to", "2026-03-02T12:00:00+01:00")
 ROWS = [
@@ -26,100 +33,142 @@ ROWS = [
 ]
 
 
+NO_LIST = {
+    "html": (b"<html>Sign in</html>", "E_NOT_JSON"),
+    "object": (b'{"rows": []}', "E_NOT_LIST"),
+}
+SET_ASIDE = {
+    "shop/cam-1/20260302T090000.mp4": "E_CHUNK_NAME",
+    "shop/cam-9/20260302T090000Z.mp4": "E_UNKNOWN_CAMERA",
+    "shop/cam-1/20990302T090000Z.mp4": "E_CHUNK_TIME",
+    "shop/cam-1/20260302T080000Z.mp4": "E_CHUNK_UNREADABLE",
+}
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    (tmp_path / "spaces").mkdir()
-    (tmp_path / "spaces" / "shop.yaml").write_text(SPACE)
-    return tmp_path
+    return make_home(tmp_path)
 
 
-def connect(home: Path, url: str) -> None:
-    (home / "connectors.yaml").write_text(
-        f'connectors:\n  - {{id: pos, kind: hourly_api, url: "{url}", token_env: KSI_TEST_TOKEN, '
+def make_home(path: Path) -> Path:
+    (path / "spaces").mkdir()
+    (path / "spaces" / "shop.yaml").write_text(SPACE)
+    return path
+
+
+def connect(home: Path, **urls: str) -> None:
+    entry = (
+        '  - {{id: {}, kind: hourly_api, url: "{}", token_env: KSI_TEST_TOKEN, '
         "absent_means: zero, allow_http: true, allow_private: true, active: true, "
-        "max_attempts: 1}\n"
+        "max_attempts: 1}}\n"
     )
+    entries = "".join(entry.format(*item) for item in urls.items())
+    (home / "connectors.yaml").write_text("connectors:\n" + entries)
 
 
-def ksi(*arguments: object):
+def put_chunk(home: Path, name: str) -> None:
+    path = home / "chunks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no video")
+
+
+def ksi(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-@pytest.fixture(autouse=True)
-def _token(monkeypatch):
-    monkeypatch.setenv("KSI_TEST_TOKEN", TOKEN)
+@pytest.fixture(scope="module", autouse=True)
+def _token() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KSI_TEST_TOKEN", TOKEN)
+        yield
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [(b"<html>Sign in</html>", "E_NOT_JSON"), (b'{"rows": []}', "E_NOT_LIST")],
-    ids=["html", "object"],
-)
-def test_a_till_that_answers_no_list_fails_each_time_it_is_asked(home, body, code):
+@dataclass(frozen=True)
+class Ran:
+    """Three runs of one home: with what cannot be used, without news, and with one file more.
+
+    The tills answer no list whenever they are asked; the run without news has none.
+    """
+
+    first: Result
+    without_news: subprocess.CompletedProcess[str]
+    last: Result
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, _token: None) -> Ran:
+    home = make_home(tmp_path_factory.mktemp("ran"))
+    run = ("run", "--dir", str(home))
+    with ExitStack() as stack:
+        urls = {
+            name: stack.enter_context(
+                PosApi(ROWS, token=TOKEN, faults=[Fault(body=body, times=9)])
+            ).url
+            for name, (body, _) in NO_LIST.items()
+        }
+        for name in SET_ASIDE:
+            put_chunk(home, name)
+        (home / "deliveries" / "shop" / "cam-1" / "20260302T100000Z").mkdir(parents=True)
+        connect(home, **urls)
+        first = ksi(*run, "--from", "2026-03-02")
+        (home / "connectors.yaml").unlink()
+        command = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()", *run]
+        without_news = subprocess.run(command, capture_output=True, text=True, check=True)
+        connect(home, **urls)
+        put_chunk(home, "shop/cam-9/20260302T100000Z.mp4")
+        last = ksi(*run, "--from", "2026-03-02", "--json")
+    return Ran(first, without_news, last)
+
+
+@pytest.mark.parametrize("till", NO_LIST)
+def test_a_till_that_answers_no_list_fails_each_time_it_is_asked(home, till):
+    body, code = NO_LIST[till]
     with PosApi(ROWS, token=TOKEN, faults=[Fault(body=body, times=9)]) as api:
-        connect(home, api.url)
+        connect(home, **{till: api.url})
         for _ in range(2):
-            result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home, "--json")
+            result = ksi("tickets", "pull", till, *HOURS, "--dir", home, "--json")
             assert result.exit_code == 1
-            assert json.loads(result.stdout)["failed"]["pos"].startswith(code)
-        run = ksi("run", "--dir", home, "--from", "2026-03-02", "--json")
-    assert run.exit_code == 1
-    report = json.loads(run.stdout)
-    assert code in report["warnings"][0]
-    assert not report["is_success"]
+            assert json.loads(result.stdout)["failed"][till].startswith(code)
+
+
+def test_a_till_that_answers_no_list_fails_each_run(ran):
+    report = json.loads(ran.last.stdout)
+    assert (ran.first.exit_code, ran.last.exit_code, report["is_success"]) == (1, 1, False)
+    for _, code in NO_LIST.values():
+        assert code in ran.first.stderr
+        assert code in report["warnings"][0]
 
 
 def test_the_codes_of_rows_that_were_set_aside_are_counted(home):
     with PosApi(ROWS, token=TOKEN) as api:
-        connect(home, api.url)
+        connect(home, pos=api.url)
         result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home, "--json")
     assert json.loads(result.stdout)["codes"] == {"E_NUM_TICKETS_TYPE": 1}
 
 
 def test_the_codes_of_rows_that_were_set_aside_are_printed(home):
     with PosApi(ROWS, token=TOKEN) as api:
-        connect(home, api.url)
+        connect(home, pos=api.url)
         result = ksi("tickets", "pull", "pos", *HOURS, "--dir", home)
     assert result.exit_code == 0
     assert "Set aside: E_NUM_TICKETS_TYPE 1." in result.stdout
 
 
-def test_a_run_names_each_file_that_it_set_aside_and_says_so_once(home):
-    for name in (
-        "shop/cam-1/20260302T090000.mp4",
-        "shop/cam-9/20260302T090000Z.mp4",
-        "shop/cam-1/20990302T090000Z.mp4",
-        "shop/cam-1/20260302T080000Z.mp4",
-    ):
-        path = home / "chunks" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"no video")
-    (home / "deliveries" / "shop" / "cam-1" / "20260302T100000Z").mkdir(parents=True)
-    first = ksi("run", "--dir", home)
-    codes = ("E_CHUNK_NAME", "E_UNKNOWN_CAMERA", "E_CHUNK_TIME", "E_DELIVERY_INCOMPLETE")
-    for code in (*codes, "E_CHUNK_UNREADABLE"):
-        assert f"set aside {code}" in first.stderr
-    assert "chunks decoded 0, unreadable 1" in " ".join(first.stdout.split())
-    assert "set aside" not in ksi("run", "--dir", home).stderr
+def test_a_run_names_each_file_that_it_set_aside_and_says_so_once(ran):
+    for code in (*SET_ASIDE.values(), "E_DELIVERY_INCOMPLETE"):
+        assert f"set aside {code}" in ran.first.stderr
+    assert "chunks decoded 0, unreadable 1" in " ".join(ran.first.stdout.split())
+    assert "set aside" not in ran.without_news.stderr
 
 
-def test_json_lists_what_a_run_set_aside(home):
-    path = home / "chunks" / "shop" / "cam-9" / "20260302T090000Z.mp4"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"no video")
-    (found,) = json.loads(ksi("run", "--dir", home, "--json").stdout)["set_aside"]
+def test_json_lists_what_a_run_set_aside(ran):
+    (found,) = json.loads(ran.last.stdout)["set_aside"]
     assert found["code"] == "E_UNKNOWN_CAMERA"
     assert "cam-9" in found["message"]
 
 
-def test_a_run_without_news_prints_nothing_of_dagster_and_no_broken_lines(home):
-    (home / "connectors.yaml").unlink(missing_ok=True)
-    ksi("run", "--dir", home)
-    command = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()"]
-    done = subprocess.run(
-        [*command, "run", "--dir", str(home)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == (
+def test_a_run_without_news_prints_nothing_of_dagster_and_no_broken_lines(ran):
+    assert ran.without_news.stdout == (
         "Nothing new: no chunk was decoded, no row was written, the marts are as they were.\n"
     )
-    assert "asset check" not in done.stderr
+    assert "asset check" not in ran.without_news.stderr
