@@ -262,23 +262,6 @@ def test_a_wrong_setting_exits_2_and_names_its_variable(tmp_path, monkeypatch):
     assert "KSI_DETECTOR" in result.stderr
 
 
-def test_a_run_with_a_connector_that_fails_goes_on_and_exits_1(tmp_path):
-    (tmp_path / "spaces").mkdir()
-    (tmp_path / "spaces" / "shop.yaml").write_text(
-        SPACE + 'links: [{connector: pos, ext_ref_code: "1", unit: "0001"}]\n'
-    )
-    (tmp_path / "connectors.yaml").write_text(
-        "connectors:\n  - {id: pos, kind: hourly_api, url: https://till.example/sales, "
-        "token_env: KSI_NO_SUCH_TOKEN, absent_means: zero, active: true}\n"
-    )
-    result = ksi("run", "--dir", tmp_path, "--from", "2026-03-02", "--json")
-    assert result.exit_code == 1
-    report = json.loads(result.stdout)
-    assert report["failures"] == []
-    assert "E_TOKEN_MISSING" in report["warnings"][0]
-    assert not report["changed_nothing"]
-
-
 def test_days_in_the_wrong_order_exit_2(tmp_path):
     (tmp_path / "spaces").mkdir()
     result = ksi("run", "--dir", tmp_path, "--from", "2026-03-03", "--to", "2026-03-02")

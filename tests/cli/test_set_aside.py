@@ -25,6 +25,7 @@ links:
   - {connector: pos, ext_ref_code: "1", unit: "0001"}
   - {connector: html, ext_ref_code: "1", unit: "0001"}
   - {connector: object, ext_ref_code: "1", unit: "0001"}
+  - {connector: no-token, ext_ref_code: "1", unit: "0001"}
 """
 HOURS = ("--from", "2026-03-02T10:00:00+01:00", "--to", "2026-03-02T12:00:00+01:00")
 ROWS = [
@@ -63,6 +64,10 @@ def connect(home: Path, **urls: str) -> None:
         "max_attempts: 1}}\n"
     )
     entries = "".join(entry.format(*item) for item in urls.items())
+    entries += (
+        "  - {id: no-token, kind: hourly_api, url: https://till.example/sales, "
+        "token_env: KSI_NO_SUCH_TOKEN, absent_means: zero, active: true}\n"
+    )
     (home / "connectors.yaml").write_text("connectors:\n" + entries)
 
 
@@ -87,7 +92,8 @@ def _token() -> Iterator[None]:
 class Ran:
     """Three runs of one home: with what cannot be used, without news, and with one file more.
 
-    The tills answer no list whenever they are asked; the run without news has none.
+    Two tills answer no list whenever they are asked, and one has no token; the run without news
+    has no till.
     """
 
     first: Result
@@ -118,6 +124,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory, _token: None) -> Ran:
         put_chunk(home, "shop/cam-9/20260302T100000Z.mp4")
         last = ksi(*run, "--from", "2026-03-02", "--json")
     return Ran(first, without_news, last)
+
+
+def test_a_run_with_connectors_that_fail_goes_on_and_exits_1(ran):
+    report = json.loads(ran.last.stdout)
+    assert (ran.first.exit_code, ran.last.exit_code) == (1, 1)
+    assert report["failures"] == []
+    assert "E_TOKEN_MISSING" in report["warnings"][0]
+    assert not any(line.startswith("failed") for line in ran.first.stderr.splitlines())
+    assert "Results: " in ran.first.stdout
+    assert "snapshot unchanged" not in " ".join(ran.first.stdout.split())
+    assert not report["changed_nothing"]
 
 
 @pytest.mark.parametrize("till", NO_LIST)
