@@ -12,6 +12,8 @@ from sqlalchemy import select
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.automation import CONNECTORS, CONNECTORS_DUE, HOURLY, main_job
 from ksi_pipeline.defs.steps.asking import due_connectors
+from ksi_pipeline.defs.steps.build import plan_build
+from ksi_pipeline.defs.steps.calendar import build_calendars
 from ksi_pipeline.defs.steps.parse import parse_answers
 from ksi_pipeline.defs.steps.pull import pull_due
 from ksi_pipeline.defs.steps.space import load_spaces
@@ -19,7 +21,7 @@ from ksi_pipeline.sandbox.pos_api import Fault, PosApi
 from ksi_pipeline.store.lock import only_run
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
-from .homes import SPACE, TOKEN, make_workspace, query, run
+from .homes import SPACE, TOKEN, finish, make_workspace, query, run
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 5, 10, tzinfo=UTC)
@@ -279,6 +281,9 @@ def test_the_sensor_adds_no_run_while_one_is_not_done(open_shop):
 @pytest.mark.slow
 def test_a_run_by_hand_that_was_killed_keeps_no_scheduled_run_waiting(open_shop):
     till = open_shop("    every: 1m\n")
+    till.tick()
+    build_calendars(till.workspace)
+    finish(till.workspace, plan_build(till.workspace, full_refresh=False))
     with dg.DagsterInstance.ephemeral() as instance:
         run(till.workspace, NOON.date(), instance=instance)
         (by_hand,) = instance.get_runs()

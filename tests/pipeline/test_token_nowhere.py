@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -18,8 +17,10 @@ from typer.testing import CliRunner
 
 from ksi_pipeline.cli import app
 from ksi_pipeline.core.secret import Token
+from ksi_pipeline.definitions import make_instance
 from ksi_pipeline.sandbox.faults import Chance
 from ksi_pipeline.sandbox.pos_api import PosApi
+from ksi_pipeline.settings import Settings
 
 from .homes import DAY, SPACE, make_workspace, run
 from .raw_till import RawTill
@@ -138,11 +139,10 @@ def echoed(tmp_path_factory) -> Echoed:
         loggers = [logging.getLogger(name) for name in ("", "urllib3", "ksi_pipeline")]
         levels = [logger.level for logger in loggers]
         loggers[0].addHandler(told)
-        (home / "dagster").mkdir()
         try:
             for logger in loggers[1:]:
                 logger.setLevel(logging.DEBUG)
-            with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+            with make_instance(Settings(data_dir=home, dagster_home=home / "dagster")) as instance:
                 report = run(workspace, instance=instance)
         finally:
             loggers[0].removeHandler(told)

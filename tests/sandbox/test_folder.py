@@ -4,6 +4,7 @@ import fcntl
 import json
 import threading
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,8 @@ def test_the_till_that_sandbox_serves_is_the_one_in_connectors_yaml(tmp_path, mo
         asked.extend(json.load(urllib.request.urlopen(request)))
         server.join()
 
+    # what is filmed is not asked for
+    monkeypatch.setattr("ksi_pipeline.cli.sandbox.simulate_mall", partial(simulate_mall, **SMALL))
     monkeypatch.setattr(PosApi, "serve_forever", ask)
     monkeypatch.delenv("KSI_POS_MAIN_TOKEN", raising=False)
     sandbox(rows=None, data_dir=tmp_path, port=0)

@@ -133,6 +133,7 @@ def test_a_run_takes_databases_to_the_marts_and_one_that_fails_fails_its_check_a
 
     home = Home(tmp_path)
     home.sell(("A1", "2026-03-27 10:15:00", 1))
+    home.workspace.data_tests = False
     today = date(2026, 3, 27)
     home.env["BROKEN_URL"] = f"nosuch://reader:{SECRET}@db.example/pos"
     broken = entry(id="broken", url_env="BROKEN_URL")
