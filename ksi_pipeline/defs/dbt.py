@@ -23,6 +23,7 @@ from ksi_pipeline.defs.steps.after_python import (
     is_due,
     is_outdated,
     mark_all_built,
+    needs_no_dbt,
 )
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
@@ -38,7 +39,6 @@ from ksi_pipeline.defs.steps.dbt_command import (
     prepare_manifest,
 )
 from ksi_pipeline.defs.steps.metric_rules import built_rules
-from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.workspace import Workspace
 
 FULL_REFRESH = "ksi/full_refresh"
@@ -148,7 +148,7 @@ def dbt_marts_after_python(project_dir: Path) -> dg.AssetsDefinition:
         if not is_due(workspace):
             context.log.info("Nothing was built since; dbt was not started.")
             return
-        if _needs_no_dbt(project_dir, workspace):
+        if needs_no_dbt(workspace):
             context.log.info("No mart would change; dbt was not started.")
             events = _as_they_are(context)
         else:
@@ -168,16 +168,6 @@ def mart_names(project_dir: Path) -> list[str]:
         node["name"]
         for node in nodes
         if node["resource_type"] == "model" and node["fqn"][1] == "marts"
-    )
-
-
-def _needs_no_dbt(project_dir: Path, workspace: Workspace) -> bool:
-    """Whether each mart of the second selection shows what was decided, or has nothing to show."""
-    columns = columns_of_models(prepare_manifest(project_dir))
-    return all(
-        step.is_shown(workspace, columns[step.mart])
-        or step.show_nothing(workspace, columns[step.mart])
-        for step in PYTHON_STEPS
     )
 
 

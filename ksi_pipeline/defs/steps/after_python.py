@@ -8,6 +8,8 @@ has nothing to show.
 from ksi_pipeline.defs.steps.benchmarks import SUPPRESSION
 from ksi_pipeline.defs.steps.build import is_second_due, mark_built
 from ksi_pipeline.defs.steps.campaigns import EFFECTS
+from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
+from ksi_pipeline.defs.steps.model_columns import columns_of_models
 from ksi_pipeline.defs.workspace import Workspace
 
 PYTHON_STEPS = (SUPPRESSION, EFFECTS)
@@ -16,6 +18,19 @@ PYTHON_STEPS = (SUPPRESSION, EFFECTS)
 def is_due(workspace: Workspace) -> bool:
     """Whether the steps and the models after them have to be looked at."""
     return is_second_due(workspace) or is_outdated(workspace)
+
+
+def needs_no_dbt(workspace: Workspace) -> bool:
+    """Whether each mart of the second selection shows what was decided, or has nothing to show.
+
+    A mart that has nothing to show is made without a row.
+    """
+    columns = columns_of_models(prepare_manifest(workspace.dbt_project_dir))
+    return all(
+        step.is_shown(workspace, columns[step.mart])
+        or step.show_nothing(workspace, columns[step.mart])
+        for step in PYTHON_STEPS
+    )
 
 
 def mark_all_built(workspace: Workspace) -> None:

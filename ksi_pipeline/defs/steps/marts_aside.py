@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
-from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS
+from ksi_pipeline.defs.steps.after_python import PYTHON_STEPS, needs_no_dbt
 from ksi_pipeline.defs.steps.build import (
     AFTER_PYTHON,
     dbt_arguments,
@@ -90,7 +90,8 @@ def build_marts_aside(workspace: Workspace, space_version: str, out: Path) -> Ma
         _build(aside, "--exclude", f"{AFTER_PYTHON}+")
         for step in PYTHON_STEPS:
             step.update(aside)
-        _build(aside, "--select", AFTER_PYTHON)
+        if not needs_no_dbt(aside):
+            _build(aside, "--select", AFTER_PYTHON)
         rows = write_marts_database(aside.home.build_db, out, aside.memory_limit)
     return MartsAside(chosen.site_id, chosen.version, counted, rows)
 
