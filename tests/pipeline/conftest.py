@@ -48,6 +48,15 @@ def mall(simulated: MallTruth, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield RunMall(home, simulated, report, workspace, api)
 
 
+@pytest.fixture(scope="session")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., object]:
+    """Run dbt on a file build.duckdb in this process: dbt(build_db, *arguments)."""
+    # imports dbt, which few of these tests need
+    from ..dbt_in_process import dbt_in_process
+
+    return dbt_in_process(tmp_path_factory.mktemp("dbt"))
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Callable[..., Path]:
     """Makes a data home with one small shop."""
