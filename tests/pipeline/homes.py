@@ -1,5 +1,6 @@
 """Data homes for tests of the whole pipeline, and how to run and read them."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,17 @@ import duckdb
 from ksi_pipeline.definitions import make_definitions
 from ksi_pipeline.defs.run import RunReport, run_main_job
 from ksi_pipeline.defs.steps.after_python import mark_all_built
-from ksi_pipeline.defs.steps.build import BuildPlan, mark_first_built, publish_marts
+from ksi_pipeline.defs.steps.build import (
+    BuildPlan,
+    dbt_arguments,
+    mark_first_built,
+    plan_build,
+    publish_marts,
+)
+from ksi_pipeline.defs.steps.calendar import build_calendars
+from ksi_pipeline.defs.steps.events import update_events
+from ksi_pipeline.defs.steps.parse import parse_answers
+from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.defs.workspace import VideoSettings, Workspace
 from ksi_pipeline.store.lake_views import open_duckdb
 from ksi_pipeline.store.layout import DataHome
@@ -76,6 +87,28 @@ def marts_of(home: Path) -> dict[str, list[tuple[object, ...]]]:
 def query(home: Path, sql: str) -> list[tuple[object, ...]]:
     """Ask the published snapshot."""
     with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def build_mart(workspace: Workspace, dbt: Callable[..., object], mart: str) -> None:
+    """Do what a run does once inputs have come, but of the models only one mart and what it reads.
+
+    It is not published: see query_build.
+    """
+    load_spaces(workspace)
+    parse_answers(workspace)
+    update_events(workspace)
+    build_calendars(workspace)
+    plan = plan_build(workspace, full_refresh=False)
+    assert plan is not None
+    told = dbt_arguments(workspace, full_refresh=False, rules=plan.rules)
+    vars_told = told[told.index("--vars") :] if "--vars" in told else []
+    dbt(workspace.home.build_db, "run", "--select", f"+{mart}", *vars_told)
+
+
+def query_build(workspace: Workspace, sql: str) -> list[tuple[object, ...]]:
+    """Ask the build database; marts are in its schema marts."""
+    with open_duckdb(workspace.home.build_db) as connection:
         return connection.execute(sql).fetchall()
 
 

@@ -6,8 +6,6 @@ import pytest
 from sqlalchemy import select
 
 from ksi_pipeline.core.time import Window
-from ksi_pipeline.definitions import make_definitions
-from ksi_pipeline.defs.run import run_main_job
 from ksi_pipeline.defs.steps.final_after import (
     final_after_by_connector,
     final_after_of,
@@ -16,7 +14,7 @@ from ksi_pipeline.defs.steps.final_after import (
 from ksi_pipeline.sandbox.pos_api import PosApi
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
-from .homes import TOKEN, dagster_instance, query
+from .homes import TOKEN, build_mart, query_build
 from .test_sync import NOON, ROWS, START, Shop
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -97,21 +95,13 @@ def test_a_new_value_touches_hours_that_were_not_final_and_holds_for_these_only(
 
 
 @pytest.mark.slow
-def test_the_marts_say_provisional_for_as_long_as_the_connector_says(open_shop):
+def test_the_marts_say_provisional_for_as_long_as_the_connector_says(open_shop, dbt):
     till = open_shop(SINCE + "    final_after_h: 24\n")
-    with dagster_instance() as instance:
-        report = run_main_job(
-            make_definitions(till.workspace),
-            instance,
-            NOON.date(),
-            NOON.date(),
-            home=till.workspace.home.root,
-            ask_due=True,
-        )
-    assert report.failures == []
-    provisional = query(
-        till.home,
-        "select min(hour_start_utc), count(*) from fct_conversion_hourly "
+    till.tick(0 * HOUR)
+    build_mart(till.workspace, dbt, "fct_conversion_hourly")
+    provisional = query_build(
+        till.workspace,
+        "select min(hour_start_utc), count(*) from marts.fct_conversion_hourly "
         "where is_provisional and ticket_count is not null",
     )
     # hours that ended less than 24 hours before 12:05

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import tempfile
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -20,7 +20,7 @@ from ksi_pipeline.store.asked import answers_of
 from ksi_pipeline.store.raw import RawAnswer, keep_raw
 from ksi_pipeline.store.store import Change
 
-from .homes import make_workspace, query, run
+from .homes import build_mart, make_workspace, query_build
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # The last hours of February and the first of March, by UTC and by the site's clock.
@@ -269,7 +269,9 @@ def test_a_currency_set_later_reaches_the_answers_read_before(tmp_path):
     assert amounts(workspace)["pos-main", START] == (1, 10, "EUR", None)
 
 
-def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_another_request(tmp_path):
+def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_another_request(
+    dbt, tmp_path
+):
     nobody_is_asked = CONNECTORS.replace("active: true", "active: false")
     workspace = a_home(tmp_path / "home", nobody_is_asked)
     rows = [sold(0, 5), sold(1, 6), sold(2, 4, "B-017"), sold(3, 7, "B-017"), sold(4, -1, "B-017")]
@@ -281,10 +283,10 @@ def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_anothe
     linked = '  - {connector: pos-main, ext_ref_code: "B-017", unit: "0003", from: 2026-02-01}\n'
     text = space.read_text().replace('{id: "0002"}]', '{id: "0002"}, {id: "0003"}]') + linked
     space.write_text(text)
-    run(workspace, date(2026, 2, 28), date(2026, 3, 1))
-    assert query(
-        workspace.home.root,
-        "select hour_start_utc, ticket_count from fct_conversion_hourly "
+    build_mart(workspace, dbt, "fct_conversion_hourly")
+    assert query_build(
+        workspace,
+        "select hour_start_utc, ticket_count from marts.fct_conversion_hourly "
         "where unit_id = '0003' and ticket_count is not null order by 1",
     ) == [((START + hour * HOUR).replace(tzinfo=None), n) for hour, n in ((2, 4), (3, 7))]
     assert reconcile(workspace).is_balanced
