@@ -94,15 +94,17 @@ def built(tmp_path_factory, dbt):
     path = workspace.home.build_db
     path.parent.mkdir()
     make_lake(path, lake_of(mall(), house()))
-    dbt(path, "build", "--exclude-resource-type", "unit_test", "--exclude", f"{AFTER_PYTHON}+")
+    # what Python decides from, and what the keys of the mart are looked up in
+    read = (f"+{SUPPRESSION.mart}", "+dim_unit", "+dim_tenant")
+    dbt(path, "run", "--select", *read, "--exclude", AFTER_PYTHON)
     decide(workspace, dbt)
     return workspace
 
 
 def decide(workspace, dbt):
     SUPPRESSION.update(workspace)
-    arguments = ("--exclude-resource-type", "unit_test", "--select", AFTER_PYTHON)
-    dbt(workspace.home.build_db, "build", *arguments)
+    after = ("--select", f"+{SUPPRESSION.mart},{AFTER_PYTHON}")
+    dbt(workspace.home.build_db, "build", "--exclude-resource-type", "unit_test", *after)
     workspace.store.commit(Change(steps=SUPPRESSION.shown(workspace)))
 
 
