@@ -17,16 +17,44 @@ from .services.snowflake import SnowflakeServer, running_snowflake
 
 if TYPE_CHECKING:
     import polars as pl
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadGroupScheduling
 
     from .grocer import GrocerYear
 
 REPO = Path(__file__).resolve().parents[1]
 
 
+# xdist reads the marks in the same hook, and would come first
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests, so that no process waits for the last of them."""
+    """Begin with the files that have slow tests, so that no process waits for the last of them.
+
+    The files that share the simulated mall of tests/pipeline come before all others and go to one
+    process, which makes it once.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    with_mall = {item.path for item in items if "simulated" in getattr(item, "fixturenames", ())}
+    for item in items:
+        if item.path in with_mall:
+            item.add_marker(pytest.mark.xdist_group("simulated-mall"))
+    items.sort(key=lambda item: (item.path not in with_mall, item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: "Producer"
+) -> "LoadGroupScheduling | None":
+    """With `--dist loadgroup`, a file without a group stays in one process, as a group does."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByGroupOrFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return super()._split_scope(nodeid).split("::", 1)[0]
+
+    return ByGroupOrFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,12 @@ def file_hashes(home: Path) -> dict[str, str]:
     folders = ("lake", "published", "raw", "warehouse/build.duckdb")
     files = [p for f in folders for p in [home / f, *(home / f).rglob("*")] if p.is_file()]
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture
+def home(mall, tmp_path):
+    """A copy of the mall that may be written to."""
+    return shutil.copytree(mall.home, tmp_path / "home", symlinks=True)
 
 
 @pytest.fixture(scope="module")
@@ -123,25 +130,25 @@ def test_the_token_is_in_no_file_that_the_run_wrote(mall):
         assert TOKEN.encode() not in content, path
 
 
-def test_running_again_changes_nothing_and_says_so(mall):
-    before = file_hashes(mall.home)
-    report = run(make_workspace(mall.home))
+def test_running_again_changes_nothing_and_says_so(home):
+    before = file_hashes(home)
+    report = run(make_workspace(home))
     assert report.is_success
     assert report.changed_nothing
     assert report.number("tracklets", "chunks_decoded") == 0
-    assert file_hashes(mall.home) == before
+    assert file_hashes(home) == before
 
 
-def test_a_full_refresh_gives_the_same_marts(mall):
-    before = marts_of(mall.home)
+def test_a_full_refresh_gives_the_same_marts(home):
+    before = marts_of(home)
     with dagster_instance() as instance:
         report = run_main_job(
-            make_definitions(make_workspace(mall.home)),
+            make_definitions(make_workspace(home)),
             instance,
             DAY,
             DAY,
-            home=mall.home,
+            home=home,
             full_refresh=True,
         )
     assert report.is_success
-    assert marts_of(mall.home) == before
+    assert marts_of(home) == before
