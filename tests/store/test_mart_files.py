@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -20,6 +21,15 @@ from ksi_pipeline.store.store import Store
 
 FIRST = date(2025, 12, 30)
 DAYS = [FIRST + timedelta(days=n) for n in range(40)]  # three months
+ROWS = pa.schema(
+    {
+        "unit_key": pa.string(),
+        "unit_id": pa.string(),
+        "business_date": pa.date32(),
+        "hour": pa.int64(),
+        "ticket_count": pa.int64(),
+    }
+)
 
 
 @pytest.fixture
@@ -30,24 +40,30 @@ def store(tmp_path):
 def build(store, *, tickets=25, on=FIRST, days=DAYS, kind="bigint") -> None:
     """Hours of two units, the last unit first; `tickets` at nine of one day, 1 in any other."""
     store.home.build_db.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        (f"mall/{unit}", unit, day, hour, tickets if (day, hour) == (on, 9) else 1)
-        for unit in ("0002", "0001")
-        for day in days
-        for hour in (10, 9)
-    ]
+    rows = pa.Table.from_pylist(
+        [
+            {
+                "unit_key": f"mall/{unit}",
+                "unit_id": unit,
+                "business_date": day,
+                "hour": hour,
+                "ticket_count": tickets if (day, hour) == (on, 9) else 1,
+            }
+            for unit in ("0002", "0001")
+            for day in days
+            for hour in (10, 9)
+        ],
+        schema=ROWS,
+    )
     with duckdb.connect(str(store.home.build_db)) as connection:
+        connection.register("rows", rows)
         connection.execute("create schema if not exists marts")
         connection.execute(
-            "create or replace table marts.fct_hourly (unit_key varchar, unit_id varchar, "
-            f"business_date date, hour_start_utc timestamp, ticket_count {kind})"
+            "create or replace table marts.fct_hourly as "
+            "select unit_key, unit_id, business_date, "
+            "business_date::timestamp + hour * interval 1 hour as hour_start_utc, "
+            f"ticket_count::{kind} as ticket_count from rows"
         )
-        if rows:
-            connection.executemany(
-                "insert into marts.fct_hourly values "
-                "($1, $2, $3, $3::timestamp + $4 * interval 1 hour, $5)",
-                rows,
-            )
         connection.execute(
             "create or replace table marts.dim_unit as "
             f"select '0001' as unit_id, date '{FIRST}' as business_date"
