@@ -7,6 +7,7 @@ the door. The views of two cameras share no floor, so that nobody is delivered t
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,7 @@ class Pinhole:
 
     def axes(self) -> FloatArray:
         """Give the camera's axes as rows: right, down, forward; shape (3, 3), unit length."""
-        forward = np.subtract(self.target, self.position)
-        forward /= np.linalg.norm(forward)
-        right = np.cross(forward, (0.0, 0.0, 1.0))
-        right /= np.linalg.norm(right)
-        return np.stack([right, np.cross(forward, right), forward])
+        return _axes(self.position, self.target)
 
     def project(self, points_m: FloatArray) -> FloatArray:
         """Project points in metres, shape (N, 3), to rows (u, v, depth in metres)."""
@@ -85,6 +82,18 @@ class Pinhole:
             length = np.where(rays[:, 2] < 0, -self.position[2] / rays[:, 2], np.nan)
         xy_m: FloatArray = np.array(self.position[:2]) + rays[:, :2] * length[:, None]
         return xy_m
+
+
+# Drawing a person projects dozens of times, and finding the axes took most of that.
+@cache
+def _axes(position: tuple[float, float, float], target: tuple[float, float, float]) -> FloatArray:
+    forward = np.subtract(target, position)
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    axes: FloatArray = np.stack([right, np.cross(forward, right), forward])
+    axes.flags.writeable = False
+    return axes
 
 
 @dataclass(frozen=True, slots=True)

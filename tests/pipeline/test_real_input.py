@@ -64,7 +64,7 @@ def test_four_chunks_of_a_real_plaza_become_marts_close_to_the_truth(test_data, 
         frames=200,
     )
     weights = test_data / "weights" / "yolo11n_int8_openvino_model"
-    workspace = make_workspace(home, video=VideoSettings("openvino", weights, sample_hz=10.0))
+    workspace = make_workspace(home, video=VideoSettings("openvino", weights, sample_hz=2.0))
     report = run(workspace, date(2026, 3, 2))
     assert report.failures == []
     assert report.number("tracklets", "chunks_decoded") == 4

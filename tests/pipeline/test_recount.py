@@ -1,6 +1,7 @@
 """A change of the space puts new counts beside the old, on the days that it touches."""
 
 import json
+import shutil
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
@@ -31,15 +32,23 @@ BEFORE, AFTER = space_file((FIRST, "")), space_file((MOVED, ""))
 FROM_WEDNESDAY = space_file((FIRST, ", to: 2026-03-04"), (MOVED, ", from: 2026-03-04"))
 
 
-@pytest.fixture
-def shop(tmp_path):
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
     """Four days on which two people walk in through the first door and one through the moved."""
-    draw(tmp_path, BEFORE)
-    workspace = make_workspace(tmp_path)
+    home = tmp_path_factory.mktemp("counted")
+    draw(home, BEFORE)
+    workspace = make_workspace(home)
     for day in DAYS:
         walk_in(workspace, day, [1, 2, 6])
     update_events(workspace)
-    return workspace
+    return home
+
+
+@pytest.fixture
+def shop(counted, tmp_path):
+    """A copy of those four days."""
+    shutil.copytree(counted, tmp_path, dirs_exist_ok=True)
+    return make_workspace(tmp_path)
 
 
 def versions(workspace, day: date) -> list[dict]:
