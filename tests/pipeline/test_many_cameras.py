@@ -140,8 +140,9 @@ def test_with_one_worker_no_process_is_started(mall_of):
 
 
 def test_nothing_new_starts_no_process(mall_of, monkeypatch):
-    workspace = mall_of("again", 2)
+    workspace = mall_of("again", 1)
     ingest_chunks(workspace, DAY, DAY)
+    workspace.video = VideoSettings(workers=2)
     monkeypatch.setattr(subprocess, "Popen", None)
     assert ingest_chunks(workspace, DAY, DAY).unchanged_count == 6
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from functools import cache
 
 import cv2
 import numpy as np
@@ -88,6 +89,19 @@ def detector(request, start_detector, scene):
     return detector
 
 
+@pytest.fixture(scope="module")
+def in_scene(start_detector, scene):
+    """What a detector finds in the scene, all frames in one batch; each is asked once."""
+
+    @cache
+    def find(name, weights):
+        detector = start_detector(name, weights)
+        detector.prime([image for _, image in scene][: detector.prime_frames])
+        return detector.detect(frames(scene))
+
+    return find
+
+
 each_detector = pytest.mark.parametrize(
     "detector",
     [pytest.param(each.values, id=each.id, marks=each.marks) for each in DETECTORS],
@@ -99,9 +113,11 @@ def frames(scene):
     return [Frame(NOON_US + number * TENTH_US, image) for number, image in scene]
 
 
-@each_detector
-def test_boxes_are_five_numbers_inside_the_picture_with_a_confidence_in_0_to_1(detector, scene):
-    found = detector.detect(frames(scene))
+@pytest.mark.parametrize(("name", "weights"), DETECTORS)
+def test_boxes_are_five_numbers_inside_the_picture_with_a_confidence_in_0_to_1(
+    in_scene, scene, name, weights
+):
+    found = in_scene(name, weights)
     assert len(found) == len(scene)
     for boxes, (_, image) in zip(found, scene, strict=True):
         height, width = image.shape[:2]
@@ -129,9 +145,11 @@ def test_a_blank_picture_has_nobody_in_it(detector, colour):
     assert (boxes[:, 4] < SURE).all()
 
 
-@each_detector
-def test_a_batch_gives_what_its_frames_give_one_by_one(detector, scene):
-    together = detector.detect(frames(scene))
+@pytest.mark.parametrize(("name", "weights"), DETECTORS)
+def test_a_batch_gives_what_its_frames_give_one_by_one(
+    start_detector, in_scene, scene, name, weights
+):
+    together, detector = in_scene(name, weights), start_detector(name, weights)
     detector.prime([image for _, image in scene][: detector.prime_frames])
     alone = [detector.detect([frame])[0] for frame in frames(scene)]
     for batched, single in zip(together, alone, strict=True):
@@ -175,12 +193,9 @@ FOUND |= {"ultralytics": FOUND["openvino"], SSD: (0.89, 0.81)}
 
 @pytest.mark.parametrize(("name", "weights"), DETECTORS)
 def test_it_finds_the_share_of_the_people_that_the_docs_say(
-    start_detector, scene, video, test_data, name, weights
+    in_scene, scene, test_data, name, weights
 ):
-    detector = start_detector(name, weights)
-    spread = [image for _, image in scene] if detector.prime_frames else []
-    detector.prime(spread)
-    found = detector.detect(frames(scene))
+    found = in_scene(name, weights)
     truth = np.loadtxt(test_data / "video" / "PETS09-S2L1.gt.txt", delimiter=",")
     hits = boxes = people = 0
     for (number, _), each in zip(scene, found, strict=True):
