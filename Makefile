@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift kafka)
-IN_PROCESSES := -n 2 --dist loadgroup --no-loadscope-reorder
+IN_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts bench-publish clean

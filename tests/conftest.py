@@ -18,43 +18,51 @@ from .services.snowflake import SnowflakeServer, running_snowflake
 if TYPE_CHECKING:
     import polars as pl
     from xdist.remote import Producer
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
     from .grocer import GrocerYear
 
 REPO = Path(__file__).resolve().parents[1]
+WITH_MALL = {
+    f"tests/pipeline/test_{name}.py"
+    for name in (
+        *("accuracy", "bad_input", "killed", "main_job", "metric_rules", "model_columns"),
+        *("privacy", "read_the_results"),
+    )
+}
 
 
-# xdist reads the marks in the same hook, and would come first
-@pytest.hookimpl(tryfirst=True)
+def with_mall(nodeid: str) -> bool:
+    """Whether a test is in a file that shares the simulated mall of tests/pipeline."""
+    return nodeid.split("::", 1)[0] in WITH_MALL
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that have slow tests, so that no process waits for the last of them.
 
-    The files that share the simulated mall of tests/pipeline come before all others and go to one
-    process, which makes it once.
+    Those with the simulated mall come before all others.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    with_mall = {item.path for item in items if "simulated" in getattr(item, "fixturenames", ())}
-    for item in items:
-        if item.path in with_mall:
-            item.add_marker(pytest.mark.xdist_group("simulated-mall"))
-    items.sort(key=lambda item: (item.path not in with_mall, item.path not in slow))
+    items.sort(key=lambda item: (not with_mall(item.nodeid), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: "Producer"
-) -> "LoadGroupScheduling | None":
-    """With `--dist loadgroup`, a file without a group stays in one process, as a group does."""
-    if config.getvalue("dist") != "loadgroup":
+) -> "LoadFileScheduling | None":
+    """With `--dist loadfile`, the files with the simulated mall are one: it is made once.
+
+    Marks `xdist_group` do nothing here: ids stay without a group (xdist 3.8, pytest 9.2).
+    """
+    if config.getvalue("dist") != "loadfile":
         return None
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-    class ByGroupOrFile(LoadGroupScheduling):
+    class ByFileOrMall(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return super()._split_scope(nodeid).split("::", 1)[0]
+            return "simulated mall" if with_mall(nodeid) else super()._split_scope(nodeid)
 
-    return ByGroupOrFile(config, log)
+    return ByFileOrMall(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
