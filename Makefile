@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles what is imported, so pip need not compile everything.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+INSTALL := install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip $(INSTALL) -c constraints.txt
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift kafka)
@@ -82,31 +83,34 @@ bench-ticket-hours: $(VENV)/.dev  ## how fast hourly answers are read, beside py
 clean:  ## remove what make and the demo made, but no data
 	rm -rf $(VENV) .bench .services demo dbt_project/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+# The pip that comes with Python 3.11 takes twice as long to find what to install.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+
+# Environments of their own need no pip: that of .venv installs into them.
 
 # An environment of its own: torch is large, and ultralytics is AGPL-3.0.
-.bench/peers/.done: benchmarks/video-peers.txt constraints.txt
-	$(PYTHON) -m venv .bench/peers
-	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch
-	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt \
-	  -r benchmarks/video-peers.txt
+.bench/peers/.done: benchmarks/video-peers.txt constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --without-pip .bench/peers
+	$(BIN)/python -m pip --python .bench/peers $(INSTALL) -c constraints.txt torch
+	$(BIN)/python -m pip --python .bench/peers $(INSTALL) -c constraints.txt -r $<
 	@touch $@
 
 # dlt pins what the product does not need.
-.bench/publish/.done: benchmarks/publish-peers.txt constraints.txt
-	$(PYTHON) -m venv .bench/publish
-	.bench/publish/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -r $<
+.bench/publish/.done: benchmarks/publish-peers.txt constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --without-pip .bench/publish
+	$(BIN)/python -m pip --python .bench/publish $(INSTALL) -c constraints.txt -r $<
 	@touch $@
 
 # Environments of their own: what dbt's adapters and stand-ins pin, the product does not need. What
 # stands in for BigQuery and Snowflake wants other versions than constraints.txt has.
 vpath %.txt tests/portable tests/services
-.services/%/.done: %.txt constraints.txt
-	$(PYTHON) -m venv .services/$*
-	.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
-	$(if $(filter compile,$*),.services/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps dbt-snowflake==1.12.3)
+.services/%/.done: %.txt constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --without-pip .services/$*
+	$(BIN)/python -m pip --python .services/$* $(INSTALL) $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
+	$(if $(filter compile,$*),$(BIN)/python -m pip --python .services/$* $(INSTALL) --no-deps dbt-snowflake==1.12.3)
 	@touch $@
 
 $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
