@@ -1,9 +1,12 @@
 """A place of each kind; those that need a server only where servers are started."""
 
+import tempfile
+
 import pytest
 
 from ..services.bigquery import running_bigquery
 from ..services.redshift import running_redshift
+from .forks import Forks
 from .kinds import PLACES, SERVERS
 from .places import Marts
 from .redshift_place import policies
@@ -21,6 +24,15 @@ def redshift(postgres):
     """What stands in for Redshift and S3, with the rights that --grants prints."""
     with running_redshift(postgres, *policies()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Runs programs that import what publishers need."""
+    with tempfile.TemporaryFile("w+") as said:
+        made = Forks(said)
+        yield made
+        made.end()
 
 
 @pytest.fixture(

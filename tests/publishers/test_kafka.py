@@ -1,9 +1,6 @@
 """What only topics have: events seen once, tombstones, commits, leases, schemas, refusals."""
 
 import json
-import pickle
-import signal
-import subprocess
 import sys
 import traceback
 
@@ -26,7 +23,7 @@ from ..services.kafka import running_kafka
 from .kafka_place import KafkaAvroPlace, KafkaPlace
 from .places import COLUMNS, JANUARY, MART, ROWS, SECRET, Place, sale
 from .test_contract import AFTER_IT, ALL_STEPS, EVERYTHING, RESTATED
-from .test_killed import PROGRAM, REPO
+from .test_killed import PROGRAM, publish_and_be_killed
 
 LATER = [(*ROWS["2026-02"][0][:4], 8, *ROWS["2026-02"][0][5:])]
 LESS = {**ROWS, "2026-01": JANUARY[:1]}
@@ -118,10 +115,10 @@ def test_a_consumer_sees_each_event_once_and_each_key_in_order_across_kills(plac
 
 
 @pytest.mark.services
-def test_a_run_killed_between_two_events_sends_the_others_and_none_twice(place, marts):
+def test_a_run_killed_between_two_events_sends_the_others_and_none_twice(forks, place, marts):
     rows = [sale(JANUARY[0][2], hour, hour) for hour in range(9)]
     batches = marts.batches({"2026-01": rows})
-    kill_after_three_events(place, batches)
+    kill_after_three_events(forks, place, batches)
     assert len(place.messages(MART)) == 3
     assert place.rows() == []
     place.publish(batches)
@@ -155,7 +152,7 @@ def first_events(place, batches):
     return [json.loads(value)["event_id"] for value in values]
 
 
-def kill_after_three_events(place, batches):
+def kill_after_three_events(forks, place, batches):
     patched = PROGRAM.replace(
         "def told(",
         """
@@ -169,11 +166,7 @@ def send_three(self, topic, events):
 Client.send = send_three
 def told(""",
     )
-    given = (place.config, place.secrets, batches)
-    (place.folder / "run.pickle").write_bytes(pickle.dumps(given))
-    arguments = [sys.executable, "-c", patched, str(place.folder), "never"]
-    done = subprocess.run(arguments, cwd=REPO, check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    publish_and_be_killed(forks, place, batches, "never", patched)
 
 
 @pytest.mark.services

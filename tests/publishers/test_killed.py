@@ -2,16 +2,12 @@
 
 import pickle
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from .places import ROWS, by_month
 from .test_contract import AFTER_IT, RESTATED
 
-REPO = Path(__file__).resolve().parents[2]
 EVERYTHING = sorted(row for rows in ROWS.values() for row in rows)
 PROGRAM = """
 import os, pathlib, pickle, signal, sys
@@ -32,21 +28,20 @@ publish(make_target(config, secrets.get, folder), batches, receipts, told=told)
 """
 
 
-def publish_and_be_killed(place, batches, step):
+def publish_and_be_killed(forks, place, batches, step, program=PROGRAM):
     given = (place.config, place.secrets, batches)
     (place.folder / "run.pickle").write_bytes(pickle.dumps(given))
-    arguments = [sys.executable, "-c", PROGRAM, str(place.folder), step]
-    done = subprocess.run(arguments, cwd=REPO, check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    status, said = forks.run(program, place.folder, step)
+    assert status == -signal.SIGKILL, said
 
 
 @pytest.mark.parametrize(
     ("step", "first_month"),
     [("reconcile", "old"), ("receipt", "new")],
 )
-def test_readers_see_old_or_new_and_the_next_run_ends_it(place, marts, step, first_month):
+def test_readers_see_old_or_new_and_the_next_run_ends_it(forks, place, marts, step, first_month):
     place.publish(marts.batches())
-    publish_and_be_killed(place, marts.batches(RESTATED), step)
+    publish_and_be_killed(forks, place, marts.batches(RESTATED), step)
     place.client_is_gone()
     states = {"old": by_month(EVERYTHING), "new": by_month(AFTER_IT)}
     assert by_month(place.rows())["2026-01"] == states[first_month]["2026-01"]
