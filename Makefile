@@ -106,12 +106,18 @@ $(VENV)/bin/python:
 
 # Environments of their own: what dbt's adapters and stand-ins pin, the product does not need. What
 # stands in for BigQuery and Snowflake wants other versions than constraints.txt has.
+# The one for PostgreSQL looks into .venv too: dbt, with all it imports, need not be there twice.
+WHERE := 'import site; print(site.getsitepackages()[0])'
+ALSO := 'import site, sys; open(site.getsitepackages()[0] + "/dev.pth", "w").write(sys.argv[1])'
 vpath %.txt tests/portable tests/services
 .services/%/.done: %.txt constraints.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv --without-pip .services/$*
+	$(if $(filter postgres,$*),.services/$*/bin/python -c $(ALSO) $$($(BIN)/python -c $(WHERE)))
 	$(BIN)/python -m pip --python .services/$* $(INSTALL) $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
 	$(if $(filter compile,$*),$(BIN)/python -m pip --python .services/$* $(INSTALL) --no-deps dbt-snowflake==1.12.3)
 	@touch $@
+
+.services/postgres/.done: | $(VENV)/.dev
 
 $(VENV)/.demo: $(FILES) | $(VENV)/bin/python
 	$(PIP) -e .
