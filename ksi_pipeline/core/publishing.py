@@ -200,6 +200,24 @@ def require_equal(
         )
 
 
+def unreadable(target: str, part: Part, where: str, why: str) -> PublishRefused:
+    """Say that what was written of a partition cannot be read back as what it should be.
+
+    Args:
+        target: its id.
+        part: that was written.
+        where: what was read back.
+        why: in the words of what read it.
+    """
+    return PublishRefused(
+        f"Target {target!r}: {where} cannot be read back as the rows of {part} ({why}). Nothing of "
+        "it was made visible; readers keep what they had. Publish again; if it stays, leave its "
+        "format out of formats:, and report it.",
+        code="E_RECONCILE",
+        marts=[part.mart],
+    )
+
+
 def marts_of(parts: Collection[Part]) -> list[str]:
     """Give the marts that partitions belong to, in order."""
     return sorted({part.mart for part in parts})

@@ -5,9 +5,10 @@ import fastexcel
 import pytest
 from rustpy_xlsxwriter import FastExcel
 
+from ksi_pipeline.core.errors import PublishRefused
 from ksi_pipeline.publishers.files.xlsx_file import figures_as_xlsx, write_xlsx, xlsx_figures
 
-from .places import JANUARY, NAMES, Marts
+from .places import JANUARY, MART, NAMES, FilesPlace, Marts
 
 
 @pytest.fixture
@@ -53,3 +54,16 @@ def test_a_column_of_which_some_cells_became_numbers_is_refused(tmp_path, batch)
     sheet(tmp_path / "a.xlsx", batch, code=["0001", 2])
     with pytest.raises(fastexcel.FastExcelError, match="strict"):
         read_back(tmp_path / "a.xlsx", batch)
+
+
+def test_a_file_that_cannot_be_read_back_is_not_shown(tmp_path, monkeypatch):
+    def write_numbers(batch, path):
+        sheet(path, batch, code=range(batch.rows))
+
+    place = FilesPlace(tmp_path)
+    place.config = place.config.model_copy(update={"formats": ["xlsx"]})
+    monkeypatch.setattr("ksi_pipeline.publishers.files.target.write_xlsx", write_numbers)
+    with pytest.raises(PublishRefused, match="cells of code are float") as caught:
+        place.publish(Marts(tmp_path / "marts").batches())
+    assert (caught.value.code, caught.value.marts) == ("E_RECONCILE", (MART,))
+    assert not (tmp_path / "out" / "current").exists()

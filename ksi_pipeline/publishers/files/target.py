@@ -28,11 +28,17 @@ from ksi_pipeline.core.publishing import (
     Figures,
     Part,
     require_equal,
+    unreadable,
 )
 from ksi_pipeline.durable import point_symlink, sha256, sync
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.files.csv_file import csv_figures, write_csv
-from ksi_pipeline.publishers.files.xlsx_file import figures_as_xlsx, write_xlsx, xlsx_figures
+from ksi_pipeline.publishers.files.xlsx_file import (
+    UNREADABLE,
+    figures_as_xlsx,
+    write_xlsx,
+    xlsx_figures,
+)
 from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.parquet import parquet_figures, quoted, relation_figures
 from ksi_pipeline.publishers.plan import Change
@@ -159,8 +165,12 @@ class FilesTarget:
             found = csv_figures(connection, path, batch)
         else:
             write_xlsx(batch, path)
-            found = xlsx_figures(connection, path, batch)
             expected = figures_as_xlsx(connection, batch)
+            try:
+                found = xlsx_figures(connection, path, batch)
+            except UNREADABLE as error:
+                why = str(error).splitlines()[0]
+                raise unreadable(self.target_id, batch.part, name, why) from error
         require_equal(self.target_id, {batch.part: expected}, {batch.part: found}, name)
         sync(path)
         return {"path": name, "bytes": path.stat().st_size, "sha256": sha256(path)}

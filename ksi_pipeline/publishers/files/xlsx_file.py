@@ -34,6 +34,8 @@ _KINDS = {
     "date": ("date", "datetime"),
     "timestamp": ("date", "datetime"),
 }
+# what reading back raises where cells are no values of their columns, or the file is none
+UNREADABLE = (duckdb.Error, fastexcel.FastExcelError)
 _IN_MS = Words(
     bytes=DUCKDB.bytes,
     micros="(epoch_us({0}) - ((epoch_us({0}) % 1000) + 1000) % 1000)",
