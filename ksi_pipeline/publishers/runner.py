@@ -7,7 +7,8 @@ The receipt is begun before and finished after, so that a run killed between fin
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,6 +29,8 @@ from ksi_pipeline.publishers.plan import Change, make_plan
 
 _FIRST_WAIT_S = 2.0
 _LONGEST_WAIT_S = 60.0
+# Whoever found a target busy has waited already, and files that are gone do not come back.
+_NOT_AGAIN = {"E_TARGET_BUSY", "E_SNAPSHOT_GONE"}
 Told = Callable[[str, float], None]
 
 
@@ -96,8 +99,7 @@ def publish(
         try:
             return _publish(target, wanted, receipts, scope, told)
         except TransientError as error:
-            # whoever found it busy has waited already
-            if attempt == attempts - 1 or error.code == "E_TARGET_BUSY":
+            if attempt == attempts - 1 or error.code in _NOT_AGAIN:
                 raise
         sleep(min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S))
     raise AssertionError("at least one attempt returns or raises")
@@ -118,8 +120,27 @@ def _publish(
         done = {part: found for part, found in figures.items() if found is not None}
         loads = target.loads([change for change in plan if change.action != "skip"])
         for number, load in enumerate(loads):
-            done |= _load(target, load, receipts, partial(_tell, told, number / len(loads)))
+            with _snapshot_is_there(target.target_id, load):
+                done |= _load(target, load, receipts, partial(_tell, told, number / len(loads)))
     return Outcome(plan, done)
+
+
+@contextmanager
+def _snapshot_is_there(target: str, load: Sequence[Change]) -> Iterator[None]:
+    """Say it where files that were to be published are gone."""
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        gone = [str(c.part) for c in load if c.batch and not c.batch.path.exists()]
+        if not gone:
+            raise
+        raise TransientError(
+            f"Target {target!r}: the files of {', '.join(gone[:3])} are gone, because newer builds "
+            "have removed the snapshot that was being published. Readers keep what they had of "
+            "what was not published yet. Publish again, which takes the newest snapshot; if it "
+            "stays, build less often than publishing takes.",
+            code="E_SNAPSHOT_GONE",
+        ) from error
 
 
 def _tell(told: Told, share: float, what: str) -> None:

@@ -194,6 +194,23 @@ def test_what_passes_is_tried_again_from_where_it_failed(place, marts, monkeypat
     assert place.rows() == EVERYTHING
 
 
+def test_a_snapshot_that_is_removed_meanwhile_is_named_and_readers_keep_what_they_have(
+    place, marts
+):
+    place.publish(marts.batches())
+    restated = marts.batches(RESTATED)
+
+    def removes(what, _share):
+        if what == "plan":
+            for batch in restated:
+                batch.path.unlink()
+
+    with pytest.raises(TransientError, match=f"{MART}/2026-01") as caught:
+        place.publish(restated, attempts=3, sleep=pytest.fail, told=removes)
+    assert caught.value.code == "E_SNAPSHOT_GONE"
+    assert place.rows() == EVERYTHING
+
+
 def test_only_what_is_asked_for_is_published(place, marts):
     place.publish(marts.batches(), scope=lambda part: part.month == "2026-02")
     assert place.rows() == ROWS["2026-02"]
