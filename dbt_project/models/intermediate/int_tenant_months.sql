@@ -129,7 +129,11 @@ summed as (
         count(distinct joined.currency) as currency_count,
         max(case when joined.tax_included then 1 else 0 end) as is_taxed,
         max(case when not joined.tax_included then 1 else 0 end) as is_untaxed,
-        sum(coalesce(joined.sales_completeness, 0) * joined.is_open_day) as known_days,
+        -- in millionths of a day: sums of doubles would depend on their order
+        sum(
+            {{ whole_number('coalesce(joined.sales_completeness, 0) * 1000000') }}
+            * joined.is_open_day
+        ) as known_millionths,
         sum(joined.is_open_day) as open_days,
         sum(joined.matched_hours) as matched_hours,
         sum(joined.open_hours) as open_hours,
@@ -184,7 +188,7 @@ divided as (
 
     select
         *,
-        {{ share('known_days', 'open_days') }} as sales_completeness,
+        {{ share('known_millionths', 'open_days * 1000000') }} as sales_completeness,
         {{ share('matched_hours', 'open_hours') }} as traffic_completeness,
         case
             when area_day_count = tenant_day_count
