@@ -11,7 +11,7 @@ SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift 
 IN_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-all services portable test-spark check format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts bench-publish clean
+.PHONY: help demo docs test test-all services portable test-spark check check-python check-sql format dev bench-events bench-video bench-tickets bench-tickets-files bench-ticket-hours bench-backfill bench-marts bench-publish clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,10 +38,15 @@ test-spark: $(VENV)/.dev .services/spark/.done  ## the marts on Spark, which nee
 	$(BIN)/python -m pytest -m spark tests/portable
 
 check: $(VENV)/.dev  ## style, types, import rules, SQL
+	$(MAKE) --no-print-directory --output-sync -j 2 check-sql check-python
+
+check-python: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-sql: $(VENV)/.dev
 	$(BIN)/sqlfluff lint dbt_project/models
 
 format: $(VENV)/.dev  ## let ruff and sqlfluff put the code in shape

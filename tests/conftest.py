@@ -50,19 +50,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: "Producer"
 ) -> "LoadFileScheduling | None":
-    """With `--dist loadfile`, the files with the simulated mall are one: it is made once.
+    """With `--dist loadfile`, tests that share what takes long to make are one file.
 
-    Marks `xdist_group` do nothing here: ids stay without a group (xdist 3.8, pytest 9.2).
+    Those are the files with the simulated mall, and what is published to one kind of target, whose
+    server is started once per process. Marks `xdist_group` do nothing here: ids stay without a
+    group (xdist 3.8, pytest 9.2).
     """
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByFileOrMall(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "simulated mall" if with_mall(nodeid) else super()._split_scope(nodeid)
+    from .publishers.kinds import SERVERS
 
-    return ByFileOrMall(config, log)
+    class ByWhatIsShared(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            if with_mall(nodeid):
+                return "simulated mall"
+            kinds = [kind for kind in sorted(SERVERS) if kind in nodeid.lower()]
+            if nodeid.startswith("tests/publishers/") and kinds:
+                return f"published to {kinds[0]}"
+            return super()._split_scope(nodeid)
+
+    return ByWhatIsShared(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from video_ingest.detectors.base import Boxes
 from video_ingest.ground import Ground
@@ -101,6 +100,9 @@ def cheapest_pairs(costs: Sequence[FloatArray]) -> list[tuple[int, int]]:
     if not costs or not len(costs[0]):
         return []
     cost = np.array(costs)
+    # half a second to import, which every `ksi` would wait for
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(np.where(np.isfinite(cost), cost, _IMPOSSIBLE))
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return [(row, column) for row, column in pairs if np.isfinite(cost[row, column])]
