@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip $(INSTALL) -c constraints.txt
 KSI_DATA_DIR ?= data
 FILES := pyproject.toml constraints.txt
 SERVICES := $(patsubst %,.services/%/.done,postgres snowflake bigquery redshift kafka)
+# One more where tests wait for servers.
 IN_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ services:  ## what stands in for warehouses and servers in tests
 	$(MAKE) --no-print-directory -j 4 $(SERVICES)
 
 test-all: test $(VENV)/.vision services  ## the tests, and those that need torch or a server
-	$(BIN)/python -m pytest -m "torch or services" $(IN_PROCESSES)
+	$(BIN)/python -m pytest -m "torch or services" $(IN_PROCESSES) -n 3
 
 portable: $(VENV)/.dev .services/postgres/.done .services/compile/.done  ## the marts on PostgreSQL, and compiled for three warehouses
 	$(BIN)/python -m pytest -m "services or adapters" tests/portable
