@@ -5,11 +5,13 @@ A run has hundreds of events, so that takes longer than a run that finds nothing
 are the same, and other processes read and write them meanwhile as before.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
@@ -64,13 +66,21 @@ class _OpenEvents(SqliteEventLogStorage):
         self._engines: dict[str, Engine] = {}
         super().__init__(base_dir, inst_data)
 
+    def store_event(self, event: EventLogEntry) -> None:
+        super().store_event(event)
+        # The Dagster UI waits for a change of the file itself. In WAL mode events lie beside it
+        # until a connection is closed.
+        os.utime(self.path_for_shard(event.run_id))
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
             engine = self._engines.get(shard)
             if engine is None:
-                engine = self._engines[shard] = _engine(self.conn_string_for_shard(shard))
+                engine = _engine(self.conn_string_for_shard(shard))
                 self._initdb(engine)
+                # not before: what is kept has its tables
+                self._engines[shard] = engine
             with engine.begin() as connection:
                 yield connection
 

@@ -1,11 +1,16 @@
 """What a run by hand notes of itself lies in Dagster's own files."""
 
+import threading
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.event_log import (
+    ConsolidatedSqliteEventLogStorage,
+    SqliteEventLogStorage,
+)
+from sqlalchemy.exc import OperationalError
 
 from ksi_pipeline.definitions import make_instance
 from ksi_pipeline.settings import load_settings
@@ -56,6 +61,33 @@ def test_what_another_process_writes_meanwhile_is_seen(home):
             run.run_id for run in (before, theirs, after)
         }
         assert "spoken" in told(instance, theirs.run_id)
+
+
+def test_who_watches_a_run_is_told_of_events_before_its_instance_is_closed(home):
+    found = threading.Event()
+    with by_hand(home) as writing, by_dagster(home) as watching:
+        run = writing.create_run_for_job(speech)
+        writing.report_engine_event("begun", run)
+        watching.watch_event_logs(run.run_id, None, lambda _event, _cursor: found.set())
+        writing.report_engine_event("spoken", run)
+        assert found.wait(5)
+
+
+def test_a_file_of_events_that_could_not_be_made_is_made_by_the_next(home, monkeypatch):
+    make, failures = SqliteEventLogStorage._initdb, [OperationalError("", (), Exception("full"))]
+
+    def fails_once(self, engine, for_index_shard=False):
+        if failures:
+            raise failures.pop()
+        make(self, engine, for_index_shard)
+
+    with by_hand(home) as instance:
+        run = instance.create_run_for_job(speech)
+        monkeypatch.setattr(SqliteEventLogStorage, "_initdb", fails_once)
+        with pytest.raises(OperationalError):
+            instance.report_engine_event("begun", run)
+        instance.report_engine_event("begun", run)
+        assert len(instance.all_logs(run.run_id)) == 1
 
 
 def test_an_instance_that_is_closed_leaves_no_file_open(home):
