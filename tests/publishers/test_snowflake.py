@@ -154,6 +154,13 @@ def test_sessions_end_by_themselves_and_tell_nobody(place, marts):
     }
 
 
+def test_how_long_to_wait_for_locks_is_told_in_whole_seconds(place, marts):
+    with_settings(place, lock_wait_s=2.5)
+    place.publish([])
+    (login,) = [one["login"] for one in place.server.control()["statements"] if "login" in one]
+    assert repr(login["LOCK_TIMEOUT"]) == "3"
+
+
 def test_statements_are_tagged_with_their_batch(place, marts):
     batches = marts.batches()
     place.publish(batches)

@@ -1,5 +1,6 @@
 """One connection to Snowflake: how it is made, and what it is told once."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,7 +93,8 @@ def _settings(config: SnowflakeConfig) -> dict[str, Any]:
             "TIMEZONE": "UTC",
             "STATEMENT_TIMEOUT_IN_SECONDS": config.step_timeout_s,
             "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": config.step_timeout_s,
-            "LOCK_TIMEOUT": config.lock_wait_s,
+            # whole seconds
+            "LOCK_TIMEOUT": math.ceil(config.lock_wait_s),
         },
     }
 
