@@ -127,10 +127,10 @@ def _publish(
 
 @contextmanager
 def _snapshot_is_there(target: str, load: Sequence[Change]) -> Iterator[None]:
-    """Say it where files that were to be published are gone."""
+    """Say it where files that were to be published are gone; targets may tell it as their own."""
     try:
         yield
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.IOException, TransientError) as error:
         gone = [str(c.part) for c in load if c.batch and not c.batch.path.exists()]
         if not gone:
             raise
