@@ -48,6 +48,9 @@ _PASSING = {"E_TARGET_UNREACHABLE", "E_TARGET_TIMEOUT", "E_TARGET_QUOTA"}
 
 # SQLSTATEs of PostgreSQL and what comes from it, whole and by class.
 _STATES = {
+    # of a transaction that was open too long, whether somebody worked in it or not
+    "25P03": "E_TARGET_TIMEOUT",
+    "25P04": "E_TARGET_TIMEOUT",
     "28000": "E_TARGET_AUTH",
     "28P01": "E_TARGET_AUTH",
     "3D000": "E_TARGET_UNREACHABLE",

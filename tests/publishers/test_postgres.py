@@ -2,11 +2,12 @@
 
 import sys
 import threading
+import time
 import traceback
 
 import pytest
 
-from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError
+from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
 from ksi_pipeline.publishers.plan import Change
 
 from .places import MART, ROWS, SECRET, PostgresPlace
@@ -99,6 +100,20 @@ def test_what_is_staged_and_never_applied_is_seen_by_no_reader(place, marts):
         staged = target.stage([Change("replace", fewer.part, fewer, "other rows")])
         assert staged[fewer.part].rows == 1
         assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)
+    assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)
+
+
+def test_a_publisher_that_stands_still_gives_up_its_locks_and_may_try_again(place, marts):
+    place.publish(marts.batches())
+    place.config = place.config.model_copy(update={"step_timeout_s": 1})
+
+    def stands_still(what, _share):
+        if what.startswith("apply"):
+            time.sleep(1.5)
+
+    with pytest.raises(TransientError) as caught:
+        place.publish(marts.batches({"2026-01": ROWS["2026-01"][:1]}), told=stands_still)
+    assert caught.value.code == "E_TARGET_TIMEOUT"
     assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)
 
 

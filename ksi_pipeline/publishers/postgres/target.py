@@ -161,5 +161,8 @@ class PostgresTarget(TableTarget["_Session"]):
             ) as connection,
         ):
             connection.execute("set timezone = 'UTC'")
-            connection.execute(f"set statement_timeout = '{config.step_timeout_s}s'")
+            limit = f"'{config.step_timeout_s}s'"
+            connection.execute(f"set statement_timeout = {limit}")
+            # a publisher that stands still keeps its locks no longer than a statement would
+            connection.execute(f"set idle_in_transaction_session_timeout = {limit}")
             yield connection
