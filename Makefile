@@ -95,18 +95,19 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 
-# Environments of their own need no pip: that of .venv installs into them.
+# Environments of their own have the Python of .venv, whatever PYTHON is by then. They need no pip:
+# that of .venv installs into them.
 
 # An environment of its own: torch is large, and ultralytics is AGPL-3.0.
 .bench/peers/.done: benchmarks/video-peers.txt constraints.txt | $(VENV)/bin/python
-	$(PYTHON) -m venv --without-pip .bench/peers
+	$(BIN)/python -m venv --without-pip .bench/peers
 	$(BIN)/python -m pip --python .bench/peers $(INSTALL) -c constraints.txt torch
 	$(BIN)/python -m pip --python .bench/peers $(INSTALL) -c constraints.txt -r $<
 	@touch $@
 
 # dlt pins what the product does not need.
 .bench/publish/.done: benchmarks/publish-peers.txt constraints.txt | $(VENV)/bin/python
-	$(PYTHON) -m venv --without-pip .bench/publish
+	$(BIN)/python -m venv --without-pip .bench/publish
 	$(BIN)/python -m pip --python .bench/publish $(INSTALL) -c constraints.txt -r $<
 	@touch $@
 
@@ -117,7 +118,7 @@ WHERE := 'import site; print(site.getsitepackages()[0])'
 ALSO := 'import site, sys; open(site.getsitepackages()[0] + "/dev.pth", "w").write(sys.argv[1])'
 vpath %.txt tests/portable tests/services
 .services/%/.done: %.txt constraints.txt | $(VENV)/bin/python
-	$(PYTHON) -m venv --without-pip .services/$*
+	$(BIN)/python -m venv --without-pip .services/$*
 	$(if $(filter postgres,$*),.services/$*/bin/python -c $(ALSO) $$($(BIN)/python -c $(WHERE)))
 	$(BIN)/python -m pip --python .services/$* $(INSTALL) $(if $(filter bigquery snowflake,$*),,-c constraints.txt) -r $<
 	$(if $(filter compile,$*),$(BIN)/python -m pip --python .services/$* $(INSTALL) --no-deps dbt-snowflake==1.12.3)
