@@ -188,7 +188,9 @@ divided as (
 
     select
         *,
-        {{ share('known_millionths', 'open_days * 1000000') }} as sales_completeness,
+        -- three thirds of a day are a day: a millionth less would fall short of what is asked for
+        {{ ratio(whole_number(ratio('known_millionths', 'open_days * 10')), '100000') }}
+            as sales_completeness,
         {{ share('matched_hours', 'open_hours') }} as traffic_completeness,
         case
             when area_day_count = tenant_day_count

@@ -37,6 +37,8 @@ class BigqueryConfig(ServerBase):
     publisher: str | None = Field(default=None, pattern=_MEMBER)
     reader: str | None = Field(default=None, pattern=_MEMBER)
     maximum_bytes_billed: int | None = Field(default=None, ge=10_485_760)
+    # BigQuery ends a query after six hours
+    step_timeout_s: int = Field(default=600, ge=1, le=21_600)
     lease_s: int = Field(default=1800, ge=1, le=86_400)
     api_endpoint: str | None = Field(default=None, pattern=_ENDPOINT)
 

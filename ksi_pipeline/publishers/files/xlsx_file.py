@@ -35,7 +35,12 @@ _KINDS = {
     "timestamp": ("date", "datetime"),
 }
 # what reading back raises where cells are no values of their columns, or the file is none
-UNREADABLE = (duckdb.Error, fastexcel.FastExcelError)
+UNREADABLE = (
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    fastexcel.FastExcelError,
+)
 _IN_MS = Words(
     bytes=DUCKDB.bytes,
     micros="(epoch_us({0}) - ((epoch_us({0}) % 1000) + 1000) % 1000)",

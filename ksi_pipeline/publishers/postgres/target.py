@@ -165,4 +165,7 @@ class PostgresTarget(TableTarget["_Session"]):
             connection.execute(f"set statement_timeout = {limit}")
             # a publisher that stands still keeps its locks no longer than a statement would
             connection.execute(f"set idle_in_transaction_session_timeout = {limit}")
+            # nor does one whose machine vanished in a COPY, which no time-out ends
+            connection.execute("set tcp_keepalives_idle = 60")
+            connection.execute("set tcp_keepalives_interval = 10")
             yield connection
