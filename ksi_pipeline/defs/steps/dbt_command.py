@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,9 @@ def dbt_environment(workspace: "Workspace") -> Iterator[None]:
 def prepare_manifest(project_dir: Path) -> Path:
     """Give dbt's manifest, parsed anew only when a file of the project is newer than it.
 
+    What dbt parsed lies beside it as partial_parse.msgpack. Each is there whole or not at all,
+    whoever is killed while dbt parses and however many parse at once.
+
     Raises:
         ConfigError: the folder holds no dbt project, or dbt cannot parse it.
     """
@@ -79,24 +83,28 @@ def prepare_manifest(project_dir: Path) -> Path:
     newest = max(path.stat().st_mtime for path in sources)
     if manifest.exists() and manifest.stat().st_mtime >= newest:
         return manifest
-    done = subprocess.run(
-        [dbt_executable(), "--quiet", "parse", "--no-partial-parse"],
-        cwd=project_dir,
-        # the name of a build database, so that what is parsed now serves the builds
-        env={
-            **os.environ,
-            "DBT_PROFILES_DIR": str(project_dir),
-            "DO_NOT_TRACK": "1",
-            "KSI_BUILD_DB": "target/build.duckdb",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ConfigError(
-            f"dbt cannot parse the project in {project_dir}:\n{done.stdout}{done.stderr}",
-            code="E_DBT_PROJECT",
+    manifest.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=manifest.parent, prefix="parse-") as work:
+        done = subprocess.run(
+            [dbt_executable(), "--quiet", "parse", "--no-partial-parse", "--target-path", work],
+            cwd=project_dir,
+            # the name of a build database, so that what is parsed now serves the builds
+            env={
+                **os.environ,
+                "DBT_PROFILES_DIR": str(project_dir),
+                "DO_NOT_TRACK": "1",
+                "KSI_BUILD_DB": "target/build.duckdb",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    manifest.touch()
+        if done.returncode:
+            raise ConfigError(
+                f"dbt cannot parse the project in {project_dir}:\n{done.stdout}{done.stderr}",
+                code="E_DBT_PROJECT",
+            )
+        # the manifest last, as it is what says that there is something
+        for name in ("partial_parse.msgpack", manifest.name):
+            Path(work, name).replace(manifest.with_name(name))
     return manifest
