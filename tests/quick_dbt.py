@@ -7,12 +7,14 @@ same, with the arguments, environment, folder and streams of whoever calls, and 
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,9 @@ for number in (signal.SIGINT, signal.SIGTERM):
 ended = int(answers.readline())
 sys.exit(ended if ended >= 0 else 128 - ended)
 """
-# DuckDB takes pandas along where it is installed
-_IMPORTED = ("dbt.adapters.duckdb.impl", "dbt.task.build", "ksi_pipeline.dbt_process", "pandas")
+_IMPORTED = ["dbt.adapters.duckdb.impl", "dbt.task.build", "ksi_pipeline.dbt_process"]
+# DuckDB takes it along where it is installed
+_IMPORTED += ["pandas"] if find_spec("pandas") else []
 
 
 class QuickDbt:
@@ -55,8 +58,8 @@ class QuickDbt:
     def end(self) -> None:
         """End the process and remove the command."""
         if self._server and self._folder:
-            self._server.terminate()
-            self._server.wait()
+            with self._server:
+                self._server.terminate()
             self._folder.cleanup()
 
     def _begin(self, folder: Path) -> None:
@@ -70,18 +73,21 @@ class QuickDbt:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "tests.quick_dbt", str(number)],
                 cwd=Path(__file__).parents[1],
+                stdin=subprocess.PIPE,
                 pass_fds=[number],
             )
 
 
 def _serve(listener: socket.socket) -> None:
-    """Answer calls, each in a fork, until somebody ends this."""
+    """Answer calls, each in a fork, until somebody ends this or the tests are gone."""
     for module in _IMPORTED:
         importlib.import_module(module)
 
     # nobody waits for those that ended
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
+    # nothing is written to standard input, and it ends with the process of the tests, however that
+    # ends
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         caller, _ = listener.accept()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
