@@ -42,8 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those with the simulated mall come before all others.
     """
+    with_it = {item.nodeid.split("::", 1)[0] for item in items if _asks_for_mall(item)}
+    if unnamed := sorted(with_it - WITH_MALL):
+        raise pytest.UsageError(f"{unnamed} share the simulated mall: name them in WITH_MALL.")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (not with_mall(item.nodeid), item.path not in slow))
+
+
+def _asks_for_mall(item: pytest.Item) -> bool:
+    # a module may have a mall of its own, which is another one
+    return "simulated" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(optionalhook=True)
