@@ -70,7 +70,7 @@ def a_feed(dice: Random) -> tuple[str, list[ParsedAnswer]]:
     return zone, [an_answer(dice, zone) for _ in range(dice.randint(1, 6))]
 
 
-# One draw for a whole feed: to draw each field took three quarters of the time.
+# One draw for a whole feed: to draw each field takes four times as long.
 DICE = st.integers(0, 2**64 - 1).map(Random)
 ABSENT = st.sampled_from(["zero", "missing"])
 

@@ -185,7 +185,7 @@ def a_body(dice: Random) -> tuple[bytes, Fetch]:
     return body, a_fetch(zone, asked)
 
 
-# One draw for a whole body: to draw each field took most of the time.
+# One draw for a whole body: to draw each field takes most of the time.
 DICE = st.integers(0, 2**64 - 1).map(Random)
 
 
