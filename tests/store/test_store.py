@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import event
 
 from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.schemas import DATASETS
@@ -43,6 +44,51 @@ def put(store: Store, table: pa.Table, source: str = "space:mall") -> bool:
 def test_nothing_counts_before_the_change_is_committed(store):
     store.replace(Change(), "space_unit", units("0001"), source="space:mall")
     assert store.read("space_unit").num_rows == 0
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def commit_and_die(store: Store, change: Change, statements: int) -> bool:
+    """Commit a change that ends after so many statements; gives whether it had more of them."""
+    done = 0
+
+    def count(*_) -> None:
+        nonlocal done
+        if done == statements:
+            raise Killed
+        done += 1
+
+    event.listen(store.ledger.engine, "before_cursor_execute", count)
+    try:
+        store.commit(change)
+    except Killed:
+        return True
+    finally:
+        event.remove(store.ledger.engine, "before_cursor_execute", count)
+    return False
+
+
+def state(store: Store) -> tuple[list[str], bool, str | None]:
+    shown = store.read("space_unit")["unit_id"].to_pylist()
+    return shown, pending_seq(store) is not None, store.ledger.inputs_of("a step")
+
+
+def test_a_change_that_is_killed_before_any_of_its_statements_leaves_nothing_of_it(store):
+    first = Change()
+    store.replace(first, "space_unit", units("0001"), source="space:mall")
+    store.commit(first)
+    before = state(store)
+    for statements in range(100):
+        change = Change(cause="test", steps={"a step": "done"})
+        change.affect([("mall", "0001", HOUR)])
+        store.replace(change, "space_unit", units("0002"), source="space:mall")
+        if not commit_and_die(store, change, statements):
+            break
+        assert state(store) == before
+    assert statements > 3
+    assert state(store) == (["0002"], True, "done")
 
 
 def test_equal_rows_are_no_change_and_keep_their_file(store):
