@@ -274,7 +274,7 @@ def test_400_days_killed_three_times_equal_an_undisturbed_backfill_row_for_row(
 
         moments = [
             lambda: count(asked) > 3,  # in the middle of asking
-            lambda: count(loaded) > 6,  # in the middle of reading
+            lambda: count(loaded) > 6,  # right after a batch was read
             lambda: count(asked) > 40,  # in a later batch
         ]
         for moment in moments:

@@ -150,6 +150,25 @@ def test_one_that_was_killed_keeps_the_calendar_short_until_it_is_run_to_its_end
     assert build_calendars(killed)["shop"] > 24 * 80
 
 
+def test_answers_that_were_not_read_when_it_was_killed_are_read_though_nothing_is_left_to_ask(
+    workspace, till, monkeypatch
+):
+    def die_with_answers(*arguments, **named):
+        if workspace.store.ledger.unparsed_fetches():
+            raise Killed
+        return parse_answers(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ksi_pipeline.defs.steps.backfill.parse_answers", die_with_answers)
+        with pytest.raises(Killed):
+            backfill(workspace, "pos-main")
+    assert workspace.store.read("ticket_hours").num_rows == 0
+    till.requests.clear()
+    report = backfill(workspace, "pos-main")
+    assert (report.requests, till.requests) == (0, [])
+    assert workspace.store.read("ticket_hours").num_rows == report.rows_loaded > 0
+
+
 def test_one_that_was_killed_lets_go_once_its_connector_is_renamed(killed):
     rename_connector(killed)
     assert backfill(killed, "pos-new").requests_left == 0
