@@ -55,8 +55,18 @@ CAMPAIGNS = st.tuples(st.just("promote"), st.integers(0, 3))
 SETTINGS = st.tuples(
     st.just("configure"), st.sampled_from(["missing", "zero"]), st.sampled_from([72, 24, 240])
 )
-EVENTS = st.one_of(SALES, QUESTIONS, DROPS, FILMS, DRAWINGS, DRAWINGS, CAMPAIGNS, SETTINGS)
-STOPS = st.sampled_from(["published", "published", "first models", "built", "steps"])
+KINDS = {
+    "sell": SALES,
+    "ask": QUESTIONS,
+    "drop": DROPS,
+    "film": FILMS,
+    "draw": DRAWINGS,
+    "promote": CAMPAIGNS,
+    "configure": SETTINGS,
+}
+EVENTS = st.one_of(*KINDS.values(), DRAWINGS)
+KILLED = ("first models", "built", "steps")
+STOPS = st.sampled_from(["published", "published", *KILLED])
 # what arrives before each run, how far the run gets, and how many hours pass after it
 LAST = st.lists(EVENTS, min_size=3, max_size=7)
 RUNS = st.lists(st.tuples(LAST, STOPS, st.sampled_from([1, 20, 70])), min_size=1, max_size=2)
@@ -117,6 +127,7 @@ EACH_KIND = {
             "first models",
             70,
         ),
+        ([("sell", "0001", 12, "categories", 3)], "built", 1),
     ],
     "last": [
         ("film", "cam-b", 27, 1, ("clerk", "passes"), "unreadable"),
@@ -127,6 +138,14 @@ EACH_KIND = {
         ("configure", "zero", 24),
     ],
 }
+
+
+def test_the_stream_of_every_run_has_every_kind_of_event_and_is_killed_everywhere():
+    events = [event for run in EACH_KIND["runs"] for event in run[0]] + EACH_KIND["last"]
+    assert {event[0] for event in events} == set(KINDS)
+    assert {run[1] for run in EACH_KIND["runs"]} == set(KILLED)
+
+
 # a stream is not made smaller, since each try takes a minute
 LIMITS = {"max_examples": MANY or 1, "phases": [Phase.generate if MANY else Phase.explicit]}
 
