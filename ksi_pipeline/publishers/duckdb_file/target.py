@@ -13,13 +13,14 @@ from pathlib import Path
 import duckdb
 
 from ksi_pipeline.core.errors import TransientError
-from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
+from ksi_pipeline.core.publishing import Batch, Column, Figures, Part, marts_of
 from ksi_pipeline.durable import sync
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.figures import DUCKDB, figures_query, read_figures
 from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.parquet import quoted, relation_figures, source
 from ksi_pipeline.publishers.plan import Change
+from ksi_pipeline.publishers.table_sql import lacking
 from ksi_pipeline.publishers.tables import BATCH_ID, of_part, type_named
 
 STORAGE_VERSION = "v1.2.0"
@@ -67,8 +68,9 @@ class DuckdbTarget:
         with self._open(self._new, writes=True) as connection:
             # one for all: rows of a commit that fill no row group are written twice
             connection.execute("begin")
-            for change in load:
-                for statement in self._written(connection, change):
+            for mart in marts_of([change.part for change in load]):
+                changes = [change for change in load if change.part.mart == mart]
+                for statement in _sql(changes, _columns(connection, mart)):
                     connection.execute(statement)
             connection.execute("commit")
             connection.execute("checkpoint held")
@@ -87,7 +89,7 @@ class DuckdbTarget:
         """Write the SQL of a change; see Target."""
         held = self.columns(change.part.mart)
         told = f"-- in a copy that then replaces {self._path.name}"
-        return ["begin", *_sql(change, held), "commit", told]
+        return ["begin", *_sql([change], held), "commit", told]
 
     def grants(self) -> list[str]:
         """Write which rights on files are needed."""
@@ -97,14 +99,13 @@ class DuckdbTarget:
             f"chmod 644 {self._path}",
         ]
 
-    def _written(self, connection: duckdb.DuckDBPyConnection, change: Change) -> list[str]:
-        return _sql(change, _columns(connection, change.part.mart))
-
     @contextmanager
     def _open(self, path: Path, *, writes: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             with duckdb.connect(config={"memory_limit": self._memory_limit}) as connection:
                 connection.execute("set TimeZone = 'UTC'")
+                # cores write side by side, each a file at a time, whose rows stay together
+                connection.execute("set preserve_insertion_order = false")
                 how = f"storage_version '{STORAGE_VERSION}'" if writes else "read_only"
                 connection.execute(f"attach {quoted(path)} as held ({how})")
                 connection.execute("use held")
@@ -161,28 +162,29 @@ def _of_changes(
     return found
 
 
-def _sql(change: Change, held: Sequence[Column] | None) -> list[str]:
-    """Write what a change does to a table."""
-    table = f'"{change.part.mart}"'
-    batch = change.batch
-    if batch is None:
-        return [f"delete from {table} where {of_part(change.part)}"] if held else []
-    written = []
+def _sql(changes: Sequence[Change], held: Sequence[Column] | None) -> list[str]:
+    """Write what changes of one mart do to its table; all their rows go in at once."""
+    table = f'"{changes[0].part.mart}"'
+    batches = [change.batch for change in changes if change.batch]
+    written = _made(table, batches[0], held) if batches else []
+    if held is not None:
+        written += [f"delete from {table} where {of_part(change.part)}" for change in changes]
+    if batches:
+        names = ", ".join(f'"{column.name}"' for column in batches[0].columns)
+        rows = [f"select {names}, '{each.batch_id}' from {source(each)}" for each in batches]
+        written.append(f"insert into {table} ({names}, {BATCH_ID}) " + " union all ".join(rows))
+    return written
+
+
+def _made(table: str, batch: Batch, held: Sequence[Column] | None) -> list[str]:
+    """Write what makes the table, or adds the columns that it lacks."""
     if held is None:
         listed = ", ".join(f'"{column.name}" {_type(column)}' for column in batch.columns)
-        written.append(f"create table {table} ({listed}, {BATCH_ID} varchar)")
-    known = {column.name for column in held or batch.columns}
-    added = [column for column in batch.columns if column.name not in known]
-    written += [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
-    if held is None or added:
-        written += _comments(table, batch)
-    names = ", ".join(f'"{column.name}"' for column in batch.columns)
-    return [
-        *written,
-        f"delete from {table} where {of_part(change.part)}",
-        f"insert into {table} ({names}, {BATCH_ID}) "
-        f"select {names}, '{batch.batch_id}' from {source(batch)}",
-    ]
+        created = f"create table {table} ({listed}, {BATCH_ID} varchar)"
+        return [created, *_comments(table, batch)]
+    added = lacking(batch, held)
+    made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
+    return [*made, *_comments(table, batch)] if made else []
 
 
 def _comments(table: str, batch: Batch) -> list[str]:
