@@ -61,6 +61,15 @@ def test_a_mart_without_a_row_gives_way_to_its_first(place, marts):
     assert place.rows() == EVERYTHING
 
 
+def test_columns_without_a_value_arrive_without_one(place, marts):
+    more = (Column("valid_to_utc", "timestamp"), Column("ends", "date"))
+    bare = [(*row[:1], None, *row[2:4], *[None] * 6) for row in JANUARY]
+    wanted = marts.batches({"2026-01": bare}, columns=(*COLUMNS, *more))
+    place.publish(wanted)
+    assert place.rows() == sorted(row[: len(COLUMNS)] for row in bare)
+    assert counted(place.publish(wanted)) == {"skip": 1}
+
+
 def test_a_mart_that_is_one_file_is_replaced_whole(place, marts):
     place.publish(marts.batches({"whole": EVERYTHING}))
     place.publish(marts.batches({"whole": AFTER_IT}))

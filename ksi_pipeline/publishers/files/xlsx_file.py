@@ -135,10 +135,10 @@ def _is_long(frame: pl.DataFrame, column: Column) -> bool:
 def _read(column: Column, kind: str) -> str:
     """Write how cells of a kind are read as the column's type; a kind that is none of it fails."""
     name = f'"{column.name}"'
-    if kind == "null":
-        return f"cast(null as {'varchar' if column.type == 'text' else column.type}) as {name}"
     if kind not in _KINDS.get(column.type, _NUMBERS):
-        return f"error('cells of {column.name} are {kind}') as {name}"
+        # a column of empty cells is told to be text
+        none = f"case when {name} is not null then error('cells of {column.name} are {kind}') end"
+        return f"cast({none} as {'varchar' if column.type == 'text' else column.type}) as {name}"
     if "(" in column.type or column.type == "bigint":
         # the double nearest to a decimal of 15 digits rounds back to it
         return f"cast({name} as decimal(38, {column.scale})) as {name}"
