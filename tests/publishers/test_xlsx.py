@@ -44,6 +44,14 @@ def test_a_code_that_is_text_is_read(tmp_path, batch):
     assert read_back(tmp_path / "a.xlsx", batch).sums["code"] == 2
 
 
+def test_a_column_of_empty_cells_is_read_without_a_warning(tmp_path, caplog):
+    bare = [(*row[:6], None, None) for row in JANUARY]
+    batch = Marts(tmp_path / "marts").batch("2026-01", bare)
+    write_xlsx(batch, tmp_path / "a.xlsx")
+    assert read_back(tmp_path / "a.xlsx", batch).filled["conversion_rate"] == 0
+    assert caplog.text == ""
+
+
 def test_a_code_that_became_a_number_is_refused(tmp_path, batch):
     sheet(tmp_path / "a.xlsx", batch, code=[1, 2])
     with pytest.raises(duckdb.Error, match="cells of code are float"):

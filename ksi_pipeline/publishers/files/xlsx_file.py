@@ -5,6 +5,7 @@ digits is written as text, so that no digit is lost. Instants have milliseconds,
 them. Empty text is an empty cell, as null is. A sheet has so many rows; more go to a next one.
 """
 
+import logging
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,9 @@ from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.publishing import Batch, Column, Figures
 from ksi_pipeline.publishers.figures import DUCKDB, Words
 from ksi_pipeline.publishers.parquet import parquet_figures, relation_figures
+
+# It warns of every empty column; as what one is read is checked here.
+logging.getLogger("fastexcel.types.dtype").setLevel(logging.ERROR)
 
 # What a sheet holds, without the row of names.
 MOST_ROWS = 1_048_575
