@@ -7,13 +7,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ksi_pipeline.core.errors import ContractError
-from ksi_pipeline.core.publishing import Batch, Figures
+from ksi_pipeline.core.publishing import Batch, Column, Figures
 from ksi_pipeline.publishers.figures import DUCKDB, Words, figures_query, read_figures
 
 
 def quoted(path: Path) -> str:
     """Write a path as a string of SQL."""
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def duckdb_type(column: Column) -> str:
+    """Give DuckDB's name of a column's type."""
+    return "varchar" if column.type == "text" else column.type
 
 
 def source(batch: Batch) -> str:

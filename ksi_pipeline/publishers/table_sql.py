@@ -75,6 +75,20 @@ class StagedSql(TableSql):
         ]
 
 
+def comments(table: str, batch: Batch, backslash: str = "\\") -> list[str]:
+    """Write what describes a table and its columns, where both are statements of their own.
+
+    Args:
+        table: as it stands behind `from`.
+        batch: of its mart.
+        backslash: how one is written in a string.
+    """
+    told = [(f"table {table}", batch.about)]
+    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
+    escaped = [(what, text.replace("\\", backslash).replace("'", "''")) for what, text in told]
+    return [f"comment on {what} is '{text}'" for what, text in escaped if text]
+
+
 def lacking(batch: Batch, held: Sequence[Column]) -> list[Column]:
     """Give the columns of a batch that a table does not have."""
     known = {column.name for column in held}

@@ -18,9 +18,9 @@ from ksi_pipeline.durable import sync
 from ksi_pipeline.publishers.base import Accept
 from ksi_pipeline.publishers.figures import DUCKDB, figures_query, read_figures
 from ksi_pipeline.publishers.on_disk import only_publisher
-from ksi_pipeline.publishers.parquet import quoted, relation_figures, source
+from ksi_pipeline.publishers.parquet import duckdb_type, quoted, relation_figures, source
 from ksi_pipeline.publishers.plan import Change
-from ksi_pipeline.publishers.table_sql import lacking
+from ksi_pipeline.publishers.table_sql import comments, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID, of_part, type_named
 
 STORAGE_VERSION = "v1.2.0"
@@ -179,21 +179,9 @@ def _sql(changes: Sequence[Change], held: Sequence[Column] | None) -> list[str]:
 def _made(table: str, batch: Batch, held: Sequence[Column] | None) -> list[str]:
     """Write what makes the table, or adds the columns that it lacks."""
     if held is None:
-        listed = ", ".join(f'"{column.name}" {_type(column)}' for column in batch.columns)
+        listed = ", ".join(f'"{column.name}" {duckdb_type(column)}' for column in batch.columns)
         created = f"create table {table} ({listed}, {BATCH_ID} varchar)"
-        return [created, *_comments(table, batch)]
+        return [created, *comments(table, batch)]
     added = lacking(batch, held)
-    made = [f'alter table {table} add column "{c.name}" {_type(c)}' for c in added]
-    return [*made, *_comments(table, batch)] if made else []
-
-
-def _comments(table: str, batch: Batch) -> list[str]:
-    told = [(f"table {table}", batch.about)]
-    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
-    return [
-        "comment on {} is '{}'".format(what, text.replace("'", "''")) for what, text in told if text
-    ]
-
-
-def _type(column: Column) -> str:
-    return "varchar" if column.type == "text" else column.type
+    made = [f'alter table {table} add column "{c.name}" {duckdb_type(c)}' for c in added]
+    return [*made, *comments(table, batch)] if made else []

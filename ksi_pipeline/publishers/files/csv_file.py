@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from ksi_pipeline.core.publishing import Batch, Figures
-from ksi_pipeline.publishers.parquet import quoted, relation_figures
+from ksi_pipeline.publishers.parquet import duckdb_type, quoted, relation_figures
 
 _FORMULA = r"^('*[=+\-@\t\r])"
 _ESCAPED = r"^'('*[=+\-@\t\r])"
@@ -33,9 +33,7 @@ def write_csv(batch: Batch, path: Path) -> None:
 
 def csv_figures(connection: duckdb.DuckDBPyConnection, path: Path, batch: Batch) -> Figures:
     """Add up what the file holds."""
-    kinds = ", ".join(
-        f"'{c.name}': '{'varchar' if c.type == 'text' else c.type}'" for c in batch.columns
-    )
+    kinds = ", ".join(f"'{c.name}': '{duckdb_type(c)}'" for c in batch.columns)
     values = ", ".join(
         f"regexp_replace(\"{c.name}\", '{_ESCAPED.replace(chr(39), chr(39) * 2)}', '\\1') "
         f'as "{c.name}"'

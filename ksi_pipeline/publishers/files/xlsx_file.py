@@ -18,7 +18,7 @@ import polars as pl
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.publishing import Batch, Column, Figures
 from ksi_pipeline.publishers.figures import DUCKDB, Words
-from ksi_pipeline.publishers.parquet import parquet_figures, relation_figures
+from ksi_pipeline.publishers.parquet import duckdb_type, parquet_figures, relation_figures
 
 # It warns of every empty column; as what one is read is checked here.
 logging.getLogger("fastexcel.types.dtype").setLevel(logging.ERROR)
@@ -142,7 +142,7 @@ def _read(column: Column, kind: str) -> str:
     if kind not in _KINDS.get(column.type, _NUMBERS):
         # a column of empty cells is told to be text
         none = f"case when {name} is not null then error('cells of {column.name} are {kind}') end"
-        return f"cast({none} as {'varchar' if column.type == 'text' else column.type}) as {name}"
+        return f"cast({none} as {duckdb_type(column)}) as {name}"
     if "(" in column.type or column.type == "bigint":
         # the double nearest to a decimal of 15 digits rounds back to it
         return f"cast({name} as decimal(38, {column.scale})) as {name}"

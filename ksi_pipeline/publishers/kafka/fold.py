@@ -28,6 +28,7 @@ from ksi_pipeline.publishers.kafka.events import (
     event_id,
     key_of,
 )
+from ksi_pipeline.publishers.parquet import duckdb_type
 from ksi_pipeline.publishers.tables import of_part
 
 _AT_ONCE = 5_000
@@ -202,7 +203,7 @@ class Fold:
         return found
 
     def _make(self, table: str) -> None:
-        typed = ", ".join(f'"{column.name}" {_type(column)}' for column in self.columns)
+        typed = ", ".join(f'"{column.name}" {duckdb_type(column)}' for column in self.columns)
         self._connection.execute(
             f"create or replace table {table} ({_KEY} varchar, {_CONTENT} varchar, "
             f"{_EVENT} varchar, {_VALUE} blob, {typed})"
@@ -260,10 +261,6 @@ def _text(value: bytes | None) -> str | None:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _type(column: Column) -> str:
-    return "varchar" if column.type == "text" else column.type
 
 
 def _arrow(column: Column) -> pa.DataType:

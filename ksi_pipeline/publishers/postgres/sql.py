@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
-from ksi_pipeline.publishers.table_sql import TableSql, lacking
+from ksi_pipeline.publishers.table_sql import TableSql, comments, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 POSTGRES = Words(
@@ -40,11 +40,11 @@ class PostgresSql(TableSql):
             made = [f"create table {table} ({_listed(batch.columns)}, {BATCH_ID} text)"]
             if any(column.name == "business_date" for column in batch.columns):
                 made.append(f"create index on {table} (business_date)")
-            return [*made, *_comments(table, batch)]
+            return [*made, *comments(table, batch)]
         made = [
             f'alter table {table} add column "{c.name}" {_type(c)}' for c in lacking(batch, held)
         ]
-        return [*made, *_comments(table, batch)] if made else []
+        return [*made, *comments(table, batch)] if made else []
 
     def copy(self, batch: Batch) -> str:
         """Write the COPY that brings a batch and its id into the table of its mart."""
@@ -70,11 +70,3 @@ def _listed(columns: Sequence[Column]) -> str:
 
 def _type(column: Column) -> str:
     return _TYPES.get(column.type, column.type)
-
-
-def _comments(table: str, batch: Batch) -> list[str]:
-    told = [(f"table {table}", batch.about)]
-    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
-    return [
-        "comment on {} is '{}'".format(what, text.replace("'", "''")) for what, text in told if text
-    ]

@@ -7,7 +7,7 @@ from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 from ksi_pipeline.publishers.redshift.policies import copy_policy, upload_policy
-from ksi_pipeline.publishers.table_sql import StagedSql, lacking
+from ksi_pipeline.publishers.table_sql import StagedSql, comments, lacking
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 # extract(epoch ...) has whole seconds there
@@ -19,6 +19,8 @@ REDSHIFT = Words(
     month="to_char({}, 'YYYY-MM')",
 )
 LOCK = "ksi_publish_lock"
+# unlike in PostgreSQL, one in a string is read
+_BACKSLASH = "\\\\"
 _TYPES = {"double": "double precision"}
 # of what tables are distributed by, the first that a mart has
 _SPREAD = ("unit_key", "site_key", "site_id")
@@ -65,12 +67,15 @@ class RedshiftSql(StagedSql):
         table = self.table(batch.part.mart)
         if held is None:
             listed = f"{self._listed(batch.columns)}, {BATCH_ID} varchar(32)"
-            return [f"create table {table} ({listed}) {_layout(batch)}", *_comments(table, batch)]
+            return [
+                f"create table {table} ({listed}) {_layout(batch)}",
+                *comments(table, batch, _BACKSLASH),
+            ]
         made = [
             f'alter table {table} add column "{c.name}" {self._type(c)}'
             for c in lacking(batch, held)
         ]
-        return [*made, *_comments(table, batch)] if made else []
+        return [*made, *comments(table, batch, _BACKSLASH)] if made else []
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in."""
@@ -113,14 +118,3 @@ def _layout(batch: Batch) -> str:
     spread = next((f'diststyle key distkey ("{n}")' for n in _SPREAD if n in names), None)
     style = "diststyle all" if not first else spread or "diststyle even"
     return f"{style} compound sortkey ({REDSHIFT.names(sorted_by)})" if sorted_by else style
-
-
-def _comments(table: str, batch: Batch) -> list[str]:
-    told = [(f"table {table}", batch.about)]
-    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
-    return [f"comment on {what} is '{_escaped(text)}'" for what, text in told if text]
-
-
-def _escaped(text: str) -> str:
-    # unlike in PostgreSQL, a backslash in a string is read there
-    return text.replace("\\", "\\\\").replace("'", "''")
