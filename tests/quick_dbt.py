@@ -59,7 +59,8 @@ class QuickDbt:
         """End the process and remove the command."""
         if self._server and self._folder:
             with self._server:
-                self._server.terminate()
+                # with calls that do not end
+                os.killpg(self._server.pid, signal.SIGKILL)
             self._folder.cleanup()
 
     def _begin(self, folder: Path) -> None:
@@ -75,6 +76,7 @@ class QuickDbt:
                 cwd=Path(__file__).parents[1],
                 stdin=subprocess.PIPE,
                 pass_fds=[number],
+                start_new_session=True,
             )
 
 

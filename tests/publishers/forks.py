@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,13 @@ _IMPORTED = (
     "snowflake.connector",
 )
 _SERVER = """
-import importlib, json, os, sys, traceback
+import importlib, json, os, sys, threading, traceback
 for name in sys.argv[1:]:
     importlib.import_module(name)
+# A lock that a thread holds at a fork is never given back in it, and the driver of Snowflake goes
+# on importing in a thread.
+for thread in set(threading.enumerate()) - {threading.main_thread()}:
+    thread.join()
 for line in sys.stdin:
     program, arguments, environment = json.loads(line)
     process = os.fork()
@@ -58,17 +63,25 @@ class Forks:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
+                start_new_session=True,
             )
         self._said.seek(0)
         self._said.truncate()
         told = [program, list(map(str, arguments)), dict(os.environ)]
-        self._server.stdin.write(json.dumps(told) + "\n")
-        self._server.stdin.flush()
-        status = self._server.stdout.readline()
+        try:
+            self._server.stdin.write(json.dumps(told) + "\n")
+            self._server.stdin.flush()
+            status = self._server.stdout.readline()
+        except BaseException:
+            # a program that does not end; the next one gets a new process
+            self.end()
+            raise
         self._said.seek(0)
         return int(status or 1), self._said.read()
 
     def end(self):
-        """End the process."""
+        """End the process, and a program that it still runs."""
         if self._server is not None:
+            os.killpg(self._server.pid, signal.SIGKILL)
             self._server.communicate()
+            self._server = None
