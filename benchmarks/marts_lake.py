@@ -141,7 +141,8 @@ _DATASETS = {
     ),
     "space_zone": (
         "select site_id, unit_id, 'floor-' || unit_id as zone_id, 'selling' as role, "
-        f"'g1' as geometry_version, {_ALWAYS} from units"
+        "'g1' as geometry_version, 60.0::double as area_m2, null::varchar as polygon_wkt, "
+        f"{_ALWAYS} from units"
     ),
     "space_zone_category": (
         "select site_id, unit_id, 'floor-' || unit_id as zone_id, category, "

@@ -144,6 +144,29 @@ def first_self_crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, in
     return None
 
 
+def polygon_area(polygon: Sequence[tuple[float, float]]) -> float:
+    """Give the area of a simple polygon, whichever way round it is drawn.
+
+    The shoelace formula, around the first point, so that far from the origin it is as exact.
+
+    Args:
+        polygon: V >= 3 points in floor metres, without a repeated last point.
+
+    Returns:
+        Square metres.
+    """
+    x, y = np.array(polygon, dtype=np.float64).T
+    x, y = x - x[0], y - y[0]
+    twice = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
+    return float(abs(twice) / 2)
+
+
+def polygon_wkt(polygon: Sequence[tuple[float, float]]) -> str:
+    """Write a polygon as well-known text (OGC 06-103r4), its first point repeated at the end."""
+    points = ", ".join(f"{x!r} {y!r}" for x, y in [*polygon, polygon[0]])
+    return f"POLYGON (({points}))"
+
+
 def shape_version(*parts: object) -> str:
     """Hash a shape to 12 hex digits: equal numbers give equal versions, on any machine."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -208,7 +208,15 @@ SPACE_TENANCY = _schema(
     **_VALID,
 )
 SPACE_ZONE = _schema(
-    site_id=_STR, unit_id=_STR, zone_id=_STR, role=_STR, geometry_version=_STR, **_VALID
+    site_id=_STR,
+    unit_id=_STR,
+    zone_id=_STR,
+    role=_STR,
+    geometry_version=_STR,
+    # null in files of versions that did not tell them
+    area_m2_=_NUM,
+    polygon_wkt_=_STR,
+    **_VALID,
 )
 SPACE_LINE = _schema(
     site_id=_STR, unit_id=_STR, line_id=_STR, role=_STR, geometry_version=_STR, **_VALID

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ksi_pipeline.core.geometry import polygon_area, polygon_wkt
 from ksi_pipeline.core.queues import service_zones
 from ksi_pipeline.core.schemas import SPACE_TABLES
 from ksi_pipeline.space.load import Space, camera_version
@@ -74,7 +75,13 @@ def _site(space: Space) -> dict[str, Any]:
 def _shapes(space: Space) -> dict[str, list[dict[str, Any]]]:
     plan = space.plan()
     zones = [
-        {"zone_id": shape.zone_id, **_shape(shape), **_validity(space, entry)}
+        {
+            "zone_id": shape.zone_id,
+            **_shape(shape),
+            "area_m2": polygon_area(shape.polygon),
+            "polygon_wkt": polygon_wkt(shape.polygon),
+            **_validity(space, entry),
+        }
         for shape, entry in zip(plan.zones, space.file.zones, strict=True)
     ]
     lines = [

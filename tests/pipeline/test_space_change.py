@@ -205,6 +205,11 @@ def test_what_a_camera_sees_from_a_date_on_touches_the_hours_from_there(shop):
     }
 
 
+def test_a_zone_drawn_larger_touches_all_hours_of_its_unit(shop):
+    text = TEXT.replace("[[0, 0], [4, 0], [4, 2], [0, 2]]", "[[0, 0], [4, 0], [4, 3], [0, 3]]")
+    assert touched(shop, text) == {("0001", hour) for hour in hours(shop)}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -216,6 +221,10 @@ def test_what_a_camera_sees_from_a_date_on_touches_the_hours_from_there(shop):
                 '  - {id: "0001"}', '  - {id: "0001"}\n  - {id: "0002"}'
             ),
             id="a line moved from a date on",
+        ),
+        pytest.param(
+            TEXT.replace("[[0, 0], [4, 0], [4, 2], [0, 2]]", "[[4, 0], [8, 0], [8, 2], [4, 2]]"),
+            id="a zone moved",
         ),
         pytest.param(TEXT + "# a remark\n", id="a remark"),
     ],

@@ -24,6 +24,7 @@ final as (
         zones.zone_id,
         zones.unit_id,
         zones.role,
+        zones.area_m2,
         zones.role in ('selling', 'display', 'fitting', 'service') as is_staffed,
         site_hours.hour_start_utc,
         site_hours.local_hour,

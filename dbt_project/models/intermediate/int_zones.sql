@@ -38,6 +38,8 @@ final as (
         zone_id,
         role,
         geometry_version,
+        area_m2,
+        polygon_wkt,
         valid_from_utc,
         valid_to_utc,
         is_current

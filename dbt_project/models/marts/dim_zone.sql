@@ -11,21 +11,34 @@ zones as (
 
 ),
 
+units as (
+
+    select * from {{ ref('int_units') }}
+
+),
+
 final as (
 
     select
-        site_id || '/' || unit_id || '/' || zone_id as zone_key,
-        site_id || '/' || unit_id as unit_key,
-        site_id,
-        unit_id,
-        zone_id,
-        role,
-        geometry_version,
-        valid_from_utc,
-        valid_to_utc,
-        is_current
+        zones.site_id || '/' || zones.unit_id || '/' || zones.zone_id as zone_key,
+        zones.site_id || '/' || zones.unit_id as unit_key,
+        zones.site_id,
+        zones.unit_id,
+        zones.zone_id,
+        zones.role,
+        units.floor,
+        zones.area_m2,
+        zones.polygon_wkt,
+        zones.geometry_version,
+        zones.valid_from_utc,
+        zones.valid_to_utc,
+        zones.is_current
 
     from zones
+    left join units
+        on
+            zones.site_id = units.site_id
+            and zones.unit_id = units.unit_id
 
 )
 

@@ -187,6 +187,7 @@ final as (
         utc_offset_s,
         business_date,
         is_open,
+        area_m2 as zone_area_m2,
         case when is_observed then {{ as_bigint('coalesce(visit_count, 0)') }} end as visit_count,
         case when is_observed then {{ seconds('coalesce(dwell_us, 0)') }} end as dwell_s_sum,
         case when is_observed then {{ as_bigint('coalesce(timed_visit_count, 0)') }} end

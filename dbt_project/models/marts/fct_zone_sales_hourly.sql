@@ -130,6 +130,7 @@ zones as (
         zone_hours.unit_id,
         zone_hours.hour_start_utc,
         zone_hours.zone_id,
+        zone_hours.zone_area_m2,
         zone_hours.visit_count,
         zone_hours.basis as visit_basis,
         zone_hours.reason as visit_reason
@@ -147,6 +148,7 @@ zones as (
         unit_id,
         hour_start_utc,
         {{ unmapped() }} as zone_id,
+        {{ as_double('null') }} as zone_area_m2,
         {{ as_bigint('null') }} as visit_count,
         {{ as_string('null') }} as visit_basis,
         {{ as_string('null') }} as visit_reason
@@ -159,6 +161,7 @@ joined as (
 
     select
         zones.zone_id,
+        zones.zone_area_m2,
         zones.visit_count,
         zones.visit_basis,
         zones.visit_reason,
@@ -257,9 +260,11 @@ final as (
         case when net_sales is not null then tax_included end as tax_included,
         {{ as_bigint('ticket_count') }} as ticket_count,
         visit_count,
+        zone_area_m2,
         {{ ratio('ticket_count', 'visit_count') }} as zone_conversion_rate,
         ticket_count > visit_count as is_over_100,
         {{ ratio('net_sales', 'visit_count') }} as net_sales_per_visit,
+        {{ ratio('net_sales', 'zone_area_m2') }} as net_sales_per_zone_m2,
         -- the amount of a category that told none is not of the tickets of no zone
         case
             when

@@ -16,6 +16,8 @@ final as (
         zone_id,
         role,
         geometry_version,
+        area_m2,
+        polygon_wkt,
         {{ utc_timestamp('valid_from_utc') }} as valid_from_utc,
         {{ utc_timestamp('valid_to_utc') }} as valid_to_utc
 

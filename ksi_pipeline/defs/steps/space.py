@@ -16,7 +16,7 @@ from ksi_pipeline.space.tables import space_tables
 from ksi_pipeline.store.store import Change
 
 # Columns that reach no mart by themselves: counts, tracklets and coverage follow from them.
-_OF_NO_HOUR = {"space_version", "geometry_version", "camera_version"}
+_OF_NO_HOUR = {"space_version", "geometry_version", "camera_version", "polygon_wkt"}
 
 _Span = tuple[datetime | None, datetime | None]
 
