@@ -137,3 +137,19 @@ def busy(target: str) -> TransientError:
         "ends, and run this again; it finds what is left to do.",
         code="E_TARGET_BUSY",
     )
+
+
+def snapshot_gone(target: str, what: str) -> TransientError:
+    """Say that the snapshot that was to be published is no more.
+
+    Args:
+        target: its id.
+        what: of the snapshot is gone, like `the files of fct_sales_daily/2026-03`.
+    """
+    return TransientError(
+        f"Target {target!r}: {what} are gone, because newer builds have removed the snapshot that "
+        "was being published. Readers keep what they had of what was not published yet. Publish "
+        "again, which takes the newest snapshot; if it stays, build less often than publishing "
+        "takes.",
+        code="E_SNAPSHOT_GONE",
+    )

@@ -26,6 +26,7 @@ from ksi_pipeline.core.publishing import (
 from ksi_pipeline.publishers.base import Receipts, Target
 from ksi_pipeline.publishers.parquet import parquet_figures
 from ksi_pipeline.publishers.plan import Change, make_plan
+from ksi_pipeline.publishers.refusals import snapshot_gone
 
 _FIRST_WAIT_S = 2.0
 _LONGEST_WAIT_S = 60.0
@@ -134,13 +135,7 @@ def _snapshot_is_there(target: str, load: Sequence[Change]) -> Iterator[None]:
         gone = [str(c.part) for c in load if c.batch and not c.batch.path.exists()]
         if not gone:
             raise
-        raise TransientError(
-            f"Target {target!r}: the files of {', '.join(gone[:3])} are gone, because newer builds "
-            "have removed the snapshot that was being published. Readers keep what they had of "
-            "what was not published yet. Publish again, which takes the newest snapshot; if it "
-            "stays, build less often than publishing takes.",
-            code="E_SNAPSHOT_GONE",
-        ) from error
+        raise snapshot_gone(target, f"the files of {', '.join(gone[:3])}") from error
 
 
 def _tell(told: Told, share: float, what: str) -> None:

@@ -93,9 +93,11 @@ def write_manifest(folder: Path, number: int, marts: Mapping[str, Sequence[MartF
 
 def read_manifest(folder: Path) -> Marts:
     """Give the files of a snapshot by mart; none where it has no manifest."""
-    if not (folder / MANIFEST).exists():
+    try:
+        text = (folder / MANIFEST).read_text()
+    except FileNotFoundError:
         return {}
-    marts = json.loads((folder / MANIFEST).read_text())["marts"]
+    marts = json.loads(text)["marts"]
     return {
         mart: [MartFile(**file) for file in told.get("files", ())] for mart, told in marts.items()
     }

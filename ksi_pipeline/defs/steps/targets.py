@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ksi_pipeline.core.errors import ConfigError, ContractError
+from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.publishing import WHOLE, Batch, Column, Part
 from ksi_pipeline.defs.steps.dbt_command import prepare_manifest
 from ksi_pipeline.defs.steps.model_columns import (
@@ -19,6 +19,7 @@ from ksi_pipeline.publishers.base_config import TargetBase
 from ksi_pipeline.publishers.config import find_target, read_targets
 from ksi_pipeline.publishers.parquet import column_types
 from ksi_pipeline.publishers.plan import Change
+from ksi_pipeline.publishers.refusals import snapshot_gone
 from ksi_pipeline.publishers.registry import make_target
 from ksi_pipeline.publishers.runner import Outcome, plan_for, publish
 from ksi_pipeline.space.yaml_lines import line_of, read_yaml
@@ -153,6 +154,7 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
 
     Raises:
         ConfigError: E_NOT_PUBLISHED, E_UNKNOWN_MART, E_BAD_TIME.
+        TransientError: E_SNAPSHOT_GONE.
     """
     scope.require_months()
     link = workspace.home.current_marts
@@ -164,6 +166,9 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
         )
     folder = link.resolve()
     files = read_manifest(folder)
+    if not files:
+        # as if no mart were wanted any more, and all that a target has were to be removed
+        raise snapshot_gone(config.id, f"the marts of {folder.name}")
     named = {*(config.marts or ()), *([scope.mart] if scope.mart else ())}
     if unknown := sorted(named - set(files)):
         raise ConfigError(
@@ -184,7 +189,7 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
                 path=path,
                 content=file.sha256,
                 rows=file.rows,
-                columns=_columns(path, contract),
+                columns=_columns(config.id, path, contract),
                 key=contract.grain,
                 about=contract.about,
             )
@@ -192,7 +197,11 @@ def wanted_batches(workspace: Workspace, config: TargetBase, scope: Scope) -> li
     return batches
 
 
-def _columns(path: Path, contract: Contract) -> tuple[Column, ...]:
+def _columns(target: str, path: Path, contract: Contract) -> tuple[Column, ...]:
+    try:
+        types = column_types(path)
+    except FileNotFoundError as error:
+        raise snapshot_gone(target, f"files like {path.name}") from error
     return tuple(
         Column(
             name,
@@ -200,19 +209,8 @@ def _columns(path: Path, contract: Contract) -> tuple[Column, ...]:
             is_nullable=name not in contract.never_null,
             description=contract.descriptions.get(name, ""),
         )
-        for name, kind in _types(path).items()
+        for name, kind in types.items()
     )
-
-
-def _types(path: Path) -> dict[str, str]:
-    try:
-        return column_types(path)
-    except OSError as error:
-        raise ContractError(
-            f"{path} is no longer there: newer builds took its place while this run read it. "
-            "Nothing was published. Publish again.",
-            code="E_FILE",
-        ) from error
 
 
 def _scope(
