@@ -31,5 +31,18 @@
     which on DuckDB would overflow from 100 million on; Spark has 38 digits for both, and drops
     decimals where there are more. -#}
 {% macro part_of(amount, unit_share) -%}
-    cast({{ amount }} as decimal(28, 4)) * {{ unit_share }}
+    cast({{ amount }} as {{ part_type() }}) * {{ unit_share }}
+{%- endmacro %}
+
+{% macro part_type() -%}
+    {{ return(adapter.dispatch('part_type')()) }}
+{%- endmacro %}
+
+{% macro default__part_type() -%}
+    decimal(28, 4)
+{%- endmacro %}
+
+{#- A product of its NUMERIC is rounded to nine decimals. -#}
+{% macro bigquery__part_type() -%}
+    bignumeric
 {%- endmacro %}

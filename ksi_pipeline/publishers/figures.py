@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from ksi_pipeline.core.publishing import NO_MONTH, WHOLE, Column, Figures, Part
 
+# Of decimals that are reckoned with: Python would keep 28 digits, and marts may have 38.
+EXACT = Context(prec=100)
 _DATE = "business_date"
 
 
@@ -150,4 +152,4 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: Any, scale: int) -> int:
-    return 0 if value is None else int(Decimal(value).scaleb(scale))
+    return 0 if value is None else int(Decimal(value).scaleb(scale, EXACT))

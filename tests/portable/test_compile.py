@@ -43,3 +43,11 @@ def test_each_model_parses_in_the_dialect_and_uses_what_all_engines_share(compil
         for name, sql in texts.items():
             kinds = {token.token_type for token in sqlglot.tokenize(sql, read=target)}
             assert TokenType.DCOLON not in kinds, name
+
+
+def test_a_tenants_part_is_reckoned_in_a_type_that_has_its_ten_decimals(compiled):
+    target, texts = compiled
+    kind = "bignumeric" if target == "bigquery" else "decimal(28, 4)"
+    sql = texts["full/compiled/ksi/models/intermediate/int_tenant_months.sql"]
+    for amount in ("sales.net_sales", "conversion.net_sales"):
+        assert f"cast({amount} as {kind}) * tenant_days.unit_share" in sql

@@ -81,7 +81,8 @@ class KafkaPlace(Place):
 
     def row(self, value):
         told = self.told(value)
-        read = {"date": date.fromisoformat, "timestamp": _instant, "decimal(18,4)": Decimal}
+        read = {"date": date.fromisoformat, "timestamp": _instant}
+        read |= {column.type: Decimal for column in COLUMNS if column.scale}
         cells = [(told[column.name], read.get(column.type)) for column in COLUMNS]
         return tuple(cell if how is None or cell is None else how(cell) for cell, how in cells)
 

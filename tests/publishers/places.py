@@ -40,6 +40,7 @@ _ARROW = {
     "timestamp": pa.timestamp("us"),
     "bigint": pa.int64(),
     "decimal(18,4)": pa.decimal128(18, 4),
+    "decimal(38,10)": pa.decimal128(38, 10),
     "double": pa.float64(),
     "boolean": pa.bool_(),
 }

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ksi_pipeline.core.errors import ConfigError, KsiError, PermanentError, TransientError
+from ksi_pipeline.core.publishing import Column
 from ksi_pipeline.publishers.bigquery.loads import instants
+from ksi_pipeline.publishers.bigquery.sql import column_type
 from ksi_pipeline.publishers.config import read_targets
 from ksi_pipeline.publishers.plan import Change
 
@@ -68,6 +70,8 @@ def test_a_load_job_is_named_by_what_it_loads_and_given_its_schema(place, marts,
     types = {field["name"]: field for field in load["schema"]["fields"]}
     assert types["hour_start_utc"]["type"] == "TIMESTAMP"
     assert (types["net_sales"]["precision"], types["net_sales"]["scale"]) == (18, 4)
+    # without it, more decimals than NUMERIC has are refused
+    assert load["decimalTargetTypes"] == ["NUMERIC", "BIGNUMERIC"]
     assert sent["configuration"]["jobTimeoutMs"] == "600000"
     assert sent["configuration"]["labels"].items() >= {"ksi_batch": batch.batch_id}.items()
 
@@ -276,6 +280,14 @@ def test_a_table_is_made_with_partitions_clusters_descriptions_and_labels(golden
         "partition by date_trunc(business_date, month) cluster by unit_key "
         'options(description="Sales by hour.", labels=[("ksi_target", "t")])'
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [("decimal(38,9)", "NUMERIC(38, 9)"), ("decimal(38,10)", "BIGNUMERIC(38, 10)")],
+)
+def test_a_decimal_of_more_digits_than_numeric_has_is_a_bignumeric(kind, made):
+    assert column_type(Column("part", kind)) == made
 
 
 def test_a_stage_expires_and_is_labelled(golden):

@@ -1,6 +1,7 @@
 """What every kind of target has to do, told by the same small mart."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -9,7 +10,7 @@ from ksi_pipeline.core.publishing import Column, Part
 from ksi_pipeline.publishers.runner import plan_for
 
 from .kinds import STAND_INS
-from .places import COLUMNS, JANUARY, MART, ROWS, Poller, by_month, counted
+from .places import COLUMNS, JANUARY, MART, ROWS, Poller, by_month, counted, sale
 
 EVERYTHING = sorted(row for rows in ROWS.values() for row in rows)
 RESTATED = {**ROWS, "2026-01": [JANUARY[0], (*JANUARY[1][:4], 2, *JANUARY[1][5:])]}
@@ -68,6 +69,21 @@ def test_columns_without_a_value_arrive_without_one(place, marts):
     place.publish(wanted)
     assert place.rows() == sorted(row[: len(COLUMNS)] for row in bare)
     assert counted(place.publish(wanted)) == {"skip": 1}
+
+
+def test_a_decimal_of_38_digits_arrives_with_all_of_them(place, marts):
+    """Ten decimals are those of a tenant's part; NUMERIC of BigQuery has nine."""
+    wide = tuple(replace(c, type="decimal(38,10)") if c.scale else c for c in COLUMNS)
+    # its stand-in adds up with 33 digits, and tells none of a column's
+    is_bigquery = place.config.kind == "bigquery"
+    whole = "12345678901234567890" if is_bigquery else "1234567890123456789012345678"
+    nets = (f"{whole}.0123456789", "-0.0000000001")
+    rows = [sale(date(2026, 1, 31), hour, 1, net) for hour, net in enumerate(nets)]
+    wanted = marts.batches({"2026-01": rows}, columns=wide)
+    place.publish(wanted)
+    assert place.rows() == rows
+    if not is_bigquery:
+        assert counted(place.publish(wanted)) == {"skip": 1}
 
 
 def test_a_mart_that_is_one_file_is_replaced_whole(place, marts):

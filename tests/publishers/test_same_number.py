@@ -9,6 +9,9 @@ import polars as pl
 import pytest
 from python_calamine import load_workbook
 
+from ksi_pipeline.core.publishing import Column
+from ksi_pipeline.publishers.figures import read_figures
+
 from .bigquery_place import BigqueryPlace
 from .kafka_place import KafkaAvroPlace, KafkaPlace
 from .places import MART, NAMES, DuckdbPlace, FilesPlace, PostgresPlace, sale
@@ -174,3 +177,9 @@ def test_more_rows_than_a_sheet_holds_go_to_the_next(tmp_path, marts, monkeypatc
     (path,) = place.current.glob(f"xlsx/{MART}/*.xlsx")
     assert load_workbook(str(path)).sheet_names == ["rows 1", "rows 2", "rows 3"]
     assert [row["tickets"] for row in xlsx_rows(path)] == [0, 1, 2, 3, 4]
+
+
+def test_a_sum_keeps_each_of_its_digits():
+    part, total = Column("part", "decimal(38,10)"), "1234567890123456789012345678.0123456789"
+    (found,) = read_figures(MART, [part], [], [("2026-01", 2, 2, Decimal(total))]).values()
+    assert found.sums == {"part": int(total.replace(".", ""))}

@@ -78,6 +78,8 @@ class BigquerySession:
             source_format=bigquery.SourceFormat.PARQUET,
             schema=[_field(bigquery, column) for column in columns],
             autodetect=False,
+            # as column_type chooses; left out, more than nine decimals are refused
+            decimal_target_types=["NUMERIC", "BIGNUMERIC"],
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             # whatever goes wrong, rows never come twice
             write_disposition=bigquery.WriteDisposition.WRITE_EMPTY,

@@ -19,6 +19,7 @@ from typing import Any
 
 from ksi_pipeline.core.errors import ContractError
 from ksi_pipeline.core.publishing import Column
+from ksi_pipeline.publishers.figures import EXACT
 from ksi_pipeline.publishers.refusals import no_driver
 
 _AVRO = b"\xc3\x01"
@@ -270,7 +271,8 @@ def _text(cell: Any) -> str | None:
 
 def _decimal(precision: int, scale: int, cell: Any) -> Decimal | None:
     exact = Decimal(cell)
-    is_held = exact == round(exact, scale) and abs(exact) < 10 ** (precision - scale)
+    is_whole = exact == exact.quantize(Decimal(1).scaleb(-scale), context=EXACT)
+    is_held = is_whole and exact.copy_abs() < 10 ** (precision - scale)
     return exact if is_held else None
 
 
