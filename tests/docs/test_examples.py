@@ -178,6 +178,14 @@ def test_targets_in_the_docs_can_be_loaded(text):
     assert len(targets_in(text)) == 1
 
 
+def test_the_page_of_snowflake_names_a_passphrase_as_the_key_that_it_makes_has_one():
+    page = REPO / "docs" / "how-to" / "publish-to-snowflake.md"
+    (shown,) = (block for block in blocks(page, "yaml") if block.startswith("targets:"))
+    (made,) = (line for line in page.read_text().splitlines() if "openssl pkcs8" in line)
+    (target,) = targets_in(shown)
+    assert (target.passphrase_env is not None) == ("-nocrypt" not in made)
+
+
 def test_the_example_of_targets_has_one_of_each_kind():
     text = (REPO / "data" / "targets.yaml.example").read_text()
     assert [target.kind for target in targets_in(text)] == list(KINDS)
