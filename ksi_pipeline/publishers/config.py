@@ -6,6 +6,7 @@ been pasted there by mistake.
 """
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,7 +63,8 @@ def read_targets(raw: object, line_of: LineOf, name: str) -> tuple[TargetBase, .
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_context=False, include_input=False)
             problems += [
-                f"line {line_of((*at, *one['loc']))}, {_called(entry, number)}{_problem(one)}"
+                f"line {line_of((*at, *one['loc']))}, {_called(entry, number)}"
+                f"{_problem(one, KINDS[kind])}"
                 for one in wrong
             ]
     if problems:
@@ -117,11 +119,14 @@ def _refuse_doubles(targets: Sequence[TargetBase], name: str, line_of: LineOf) -
             )
 
 
-def _problem(problem: ErrorDetails) -> str:
+def _problem(problem: ErrorDetails, kind: type[TargetBase]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     text = plain(problem["type"], problem["msg"])
     if problem["type"] == "extra_forbidden":
-        text = "unknown setting; check the spelling"
+        known = [field.alias or name for name, field in kind.model_fields.items()]
+        alike = get_close_matches(where, known, 1)
+        todo = f"did you mean {alike[0]}?" if alike else "check the spelling"
+        text = f"unknown setting; {todo}"
     return f"{', ' if where else ''}{where}: {text}"
 
 

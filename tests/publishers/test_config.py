@@ -52,8 +52,18 @@ def test_every_setting_that_is_wrong_is_named_with_its_line(workspace):
         pytest.param("targets: [", "this is no YAML", id="no YAML"),
         pytest.param(
             "targets: [{id: a, kind: duckdb, path: x, pth: y}]",
-            "pth: unknown setting",
+            "pth: unknown setting; did you mean path?",
             id="spelling",
+        ),
+        pytest.param(
+            "targets: [{id: a, kind: postgres, url_env: X, statement_timeout_s: 5}]",
+            "did you mean step_timeout_s?",
+            id="earlier name",
+        ),
+        pytest.param(
+            "targets: [{id: a, kind: duckdb, path: x, colour: red}]",
+            "colour: unknown setting; check the spelling",
+            id="nothing alike",
         ),
         pytest.param(
             "targets: [{id: a, kind: duckdb, path: x, schedule: hourly}]",

@@ -87,8 +87,10 @@ class KafkaConfig(ServerBase):
         if not self.has_sasl:
             return {}
         found = {}
-        named = (("sasl.username", self.user_env), ("sasl.password", self.password_env))
-        for setting, env in named:
-            example = "the user or the password of the cluster"
+        named = (
+            ("sasl.username", self.user_env, "the user of the cluster"),
+            ("sasl.password", self.password_env, "the user's password"),
+        )
+        for setting, env, example in named:
             found[setting] = self.secret(secrets, str(env), example)
         return {"sasl.mechanism": self.sasl_mechanism, **found}
