@@ -1,7 +1,11 @@
-"""Names of those who hold a lease, and whether one of this machine is no more."""
+"""Who publishes: names of those who hold a lease, and the wait for one of them to end."""
 
 import os
 import socket
+import time
+from collections.abc import Callable
+
+from ksi_pipeline.publishers.refusals import busy
 
 
 def holder(run: str) -> str:
@@ -21,3 +25,30 @@ def is_dead(name: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def take_when_free(
+    target: str,
+    is_taken: Callable[[], bool],
+    wait_s: float,
+    between_s: float,
+    sleep: Callable[[float], None],
+) -> None:
+    """Try to take what only one publisher may have, until it is free.
+
+    Args:
+        target: its id.
+        is_taken: tries once, and says whether it is ours now.
+        wait_s: how long another publisher is waited for; 0: tried once.
+        between_s: seconds between two tries.
+        sleep: waits that many seconds.
+
+    Raises:
+        TransientError: E_TARGET_BUSY, another publisher had it all the while.
+    """
+    end = time.monotonic() + wait_s
+    while not is_taken():
+        left = end - time.monotonic()
+        if left <= 0:
+            raise busy(target)
+        sleep(min(between_s, left))

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from ksi_pipeline.publishers.refusals import busy
+from ksi_pipeline.publishers.holders import take_when_free
 
 WAIT_S = 10.0
 _BETWEEN_S = 0.1
@@ -21,13 +22,13 @@ def only_publisher(lock: Path, target: str) -> Iterator[None]:
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
-        end = time.monotonic() + WAIT_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > end:
-                    raise busy(target) from error
-                time.sleep(_BETWEEN_S)
+        take_when_free(target, lambda: _is_locked(file), WAIT_S, _BETWEEN_S, time.sleep)
         yield
+
+
+def _is_locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

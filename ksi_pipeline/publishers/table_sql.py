@@ -4,7 +4,7 @@ They come as lists because an engine may need several, or none, where another ne
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from ksi_pipeline.core.publishing import Batch, Column, Part
@@ -75,21 +75,52 @@ class StagedSql(TableSql):
         ]
 
 
-def comments(table: str, batch: Batch, backslash: str = "\\") -> list[str]:
-    """Write what describes a table and its columns, where both are statements of their own.
+def make_commented(
+    table: str,
+    batch: Batch,
+    held: Sequence[Column] | None,
+    type_of: Callable[[Column], str],
+    batch_id: str,
+    *,
+    layout: str = "",
+    then: Sequence[str] = (),
+    backslash: str = "\\",
+) -> list[str]:
+    """Make a table or add columns, where comments are statements of their own; see make_table.
 
     Args:
         table: as it stands behind `from`.
         batch: of its mart.
+        held: the columns that it has, or None where there is no table.
+        type_of: gives the engine's type of a column.
+        batch_id: the type of the column that names the batch.
+        layout: what stands behind the columns.
+        then: statements of a new table.
         backslash: how one is written in a string.
     """
-    told = [(f"table {table}", batch.about)]
-    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
-    escaped = [(what, text.replace("\\", backslash).replace("'", "''")) for what, text in told]
-    return [f"comment on {what} is '{text}'" for what, text in escaped if text]
+    if held is None:
+        listed = listed_types(batch.columns, type_of)
+        made = [f"create table {table} ({listed}, {BATCH_ID} {batch_id}){layout}", *then]
+    else:
+        made = [
+            f'alter table {table} add column "{c.name}" {type_of(c)}' for c in lacking(batch, held)
+        ]
+    return [*made, *_comments(table, batch, backslash)] if made else []
+
+
+def listed_types(columns: Sequence[Column], type_of: Callable[[Column], str]) -> str:
+    """List columns with their types, as `create table` wants them."""
+    return ", ".join(f'"{column.name}" {type_of(column)}' for column in columns)
 
 
 def lacking(batch: Batch, held: Sequence[Column]) -> list[Column]:
     """Give the columns of a batch that a table does not have."""
     known = {column.name for column in held}
     return [column for column in batch.columns if column.name not in known]
+
+
+def _comments(table: str, batch: Batch, backslash: str) -> list[str]:
+    told = [(f"table {table}", batch.about)]
+    told += [(f'column {table}."{c.name}"', c.description) for c in batch.columns]
+    escaped = [(what, text.replace("\\", backslash).replace("'", "''")) for what, text in told]
+    return [f"comment on {what} is '{text}'" for what, text in escaped if text]

@@ -7,14 +7,12 @@ the row. Where another publisher has taken it meanwhile, BigQuery cancels one of
 because they change the same row; or the transaction finds another name and rolls back.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ksi_pipeline.core.errors import KsiError
 from ksi_pipeline.publishers.bigquery.sql import text
-from ksi_pipeline.publishers.holders import holder, is_dead
-from ksi_pipeline.publishers.refusals import busy
+from ksi_pipeline.publishers.holders import holder, is_dead, take_when_free
 from ksi_pipeline.publishers.table_target import Session
 
 _BETWEEN_S = 2.0
@@ -56,12 +54,7 @@ class Lease:
         Raises:
             TransientError: E_TARGET_BUSY, another publisher had it for wait_s seconds.
         """
-        end = time.monotonic() + wait_s
-        while not self._is_taken(session):
-            left = end - time.monotonic()
-            if left <= 0:
-                raise busy(self._target)
-            sleep(min(_BETWEEN_S, left))
+        take_when_free(self._target, lambda: self._is_taken(session), wait_s, _BETWEEN_S, sleep)
         try:
             yield
         finally:

@@ -20,7 +20,7 @@ from ksi_pipeline.publishers.figures import DUCKDB, figures_query, read_figures
 from ksi_pipeline.publishers.on_disk import only_publisher
 from ksi_pipeline.publishers.parquet import duckdb_type, quoted, relation_figures, source
 from ksi_pipeline.publishers.plan import Change
-from ksi_pipeline.publishers.table_sql import comments, lacking
+from ksi_pipeline.publishers.table_sql import make_commented
 from ksi_pipeline.publishers.tables import BATCH_ID, of_part, type_named
 
 STORAGE_VERSION = "v1.2.0"
@@ -166,7 +166,9 @@ def _sql(changes: Sequence[Change], held: Sequence[Column] | None) -> list[str]:
     """Write what changes of one mart do to its table; all their rows go in at once."""
     table = f'"{changes[0].part.mart}"'
     batches = [change.batch for change in changes if change.batch]
-    written = _made(table, batches[0], held) if batches else []
+    written = []
+    if batches:
+        written = make_commented(table, batches[0], held, duckdb_type, "varchar")
     if held is not None:
         written += [f"delete from {table} where {of_part(change.part)}" for change in changes]
     if batches:
@@ -174,14 +176,3 @@ def _sql(changes: Sequence[Change], held: Sequence[Column] | None) -> list[str]:
         rows = [f"select {names}, '{each.batch_id}' from {source(each)}" for each in batches]
         written.append(f"insert into {table} ({names}, {BATCH_ID}) " + " union all ".join(rows))
     return written
-
-
-def _made(table: str, batch: Batch, held: Sequence[Column] | None) -> list[str]:
-    """Write what makes the table, or adds the columns that it lacks."""
-    if held is None:
-        listed = ", ".join(f'"{column.name}" {duckdb_type(column)}' for column in batch.columns)
-        created = f"create table {table} ({listed}, {BATCH_ID} varchar)"
-        return [created, *comments(table, batch)]
-    added = lacking(batch, held)
-    made = [f'alter table {table} add column "{c.name}" {duckdb_type(c)}' for c in added]
-    return [*made, *comments(table, batch)] if made else []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
-from ksi_pipeline.publishers.table_sql import TableSql, comments, lacking
+from ksi_pipeline.publishers.table_sql import TableSql, make_commented
 from ksi_pipeline.publishers.tables import BATCH_ID
 
 POSTGRES = Words(
@@ -36,15 +36,9 @@ class PostgresSql(TableSql):
     def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
         """Make the table of a mart, or add the columns that it lacks."""
         table = self.table(batch.part.mart)
-        if held is None:
-            made = [f"create table {table} ({_listed(batch.columns)}, {BATCH_ID} text)"]
-            if any(column.name == "business_date" for column in batch.columns):
-                made.append(f"create index on {table} (business_date)")
-            return [*made, *comments(table, batch)]
-        made = [
-            f'alter table {table} add column "{c.name}" {_type(c)}' for c in lacking(batch, held)
-        ]
-        return [*made, *comments(table, batch)] if made else []
+        is_dated = any(column.name == "business_date" for column in batch.columns)
+        then = [f"create index on {table} (business_date)"] if is_dated else []
+        return make_commented(table, batch, held, _type, "text", then=then)
 
     def copy(self, batch: Batch) -> str:
         """Write the COPY that brings a batch and its id into the table of its mart."""
@@ -62,10 +56,6 @@ class PostgresSql(TableSql):
             f'alter default privileges for role "{self._publisher}" in {schema} '
             f'grant select on tables to "{self._reader}";',
         ]
-
-
-def _listed(columns: Sequence[Column]) -> str:
-    return ", ".join(f'"{column.name}" {_type(column)}' for column in columns)
 
 
 def _type(column: Column) -> str:

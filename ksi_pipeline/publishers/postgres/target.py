@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 
 from ksi_pipeline.core.publishing import Batch, Column, Figures, Part
 from ksi_pipeline.publishers.base import Accept
+from ksi_pipeline.publishers.holders import take_when_free
 from ksi_pipeline.publishers.plan import Change
 from ksi_pipeline.publishers.postgres.config import PostgresConfig
 from ksi_pipeline.publishers.postgres.failures import driver, told
 from ksi_pipeline.publishers.postgres.sql import PostgresSql
-from ksi_pipeline.publishers.refusals import busy
 from ksi_pipeline.publishers.table_target import TableTarget, run_all
 from ksi_pipeline.publishers.tables import BATCH_ID, type_named
 
@@ -134,12 +134,13 @@ class PostgresTarget(TableTarget["_Session"]):
             session.execute(f'create schema "{self._schema}"')
 
     def _lock(self, connection: Any) -> None:
-        end = time.monotonic() + self._config.lock_wait_s
         query = "select pg_try_advisory_lock(hashtextextended(%s, 0))"
-        while not connection.execute(query, (f"ksi publish {self._schema}",)).fetchone()[0]:
-            if time.monotonic() >= end:
-                raise busy(self.target_id)
-            self._sleep(_BETWEEN_S)
+        name = (f"ksi publish {self._schema}",)
+
+        def is_taken() -> bool:
+            return bool(connection.execute(query, name).fetchone()[0])
+
+        take_when_free(self.target_id, is_taken, self._config.lock_wait_s, _BETWEEN_S, self._sleep)
 
     @contextmanager
     def session(self) -> Iterator["_Session"]:

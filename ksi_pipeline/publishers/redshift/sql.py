@@ -7,8 +7,7 @@ from ksi_pipeline.core.publishing import Batch, Column
 from ksi_pipeline.publishers.figures import Words
 from ksi_pipeline.publishers.redshift.config import RedshiftConfig
 from ksi_pipeline.publishers.redshift.policies import copy_policy, upload_policy
-from ksi_pipeline.publishers.table_sql import StagedSql, comments, lacking
-from ksi_pipeline.publishers.tables import BATCH_ID
+from ksi_pipeline.publishers.table_sql import StagedSql, listed_types, make_commented
 
 # extract(epoch ...) has whole seconds there
 REDSHIFT = Words(
@@ -45,7 +44,7 @@ class RedshiftSql(StagedSql):
         name = self.stage(batch)
         return [
             f"drop table if exists {name}",
-            f"create table {name} ({self._listed(batch.columns)}) diststyle even",
+            f"create table {name} ({listed_types(batch.columns, self._type)}) diststyle even",
         ]
 
     def manifest_key(self, batch: Batch) -> str:
@@ -64,18 +63,15 @@ class RedshiftSql(StagedSql):
 
     def make_table(self, batch: Batch, held: Sequence[Column] | None) -> list[str]:
         """Make the table of a mart, or add the columns that it lacks."""
-        table = self.table(batch.part.mart)
-        if held is None:
-            listed = f"{self._listed(batch.columns)}, {BATCH_ID} varchar(32)"
-            return [
-                f"create table {table} ({listed}) {_layout(batch)}",
-                *comments(table, batch, _BACKSLASH),
-            ]
-        made = [
-            f'alter table {table} add column "{c.name}" {self._type(c)}'
-            for c in lacking(batch, held)
-        ]
-        return [*made, *comments(table, batch, _BACKSLASH)] if made else []
+        return make_commented(
+            self.table(batch.part.mart),
+            batch,
+            held,
+            self._type,
+            "varchar(32)",
+            layout=f" {_layout(batch)}",
+            backslash=_BACKSLASH,
+        )
 
     def drop_stage(self, batch: Batch) -> list[str]:
         """Drop the table that a batch waited in."""
@@ -99,9 +95,6 @@ class RedshiftSql(StagedSql):
             f"-- policy of {config.iam_role}, which the cluster must be associated with:",
             f"-- {json.dumps(copy_policy(config))}",
         ]
-
-    def _listed(self, columns: Sequence[Column]) -> str:
-        return ", ".join(f'"{column.name}" {self._type(column)}' for column in columns)
 
     def _type(self, column: Column) -> str:
         # its `text` is varchar(256), and it counts bytes

@@ -9,11 +9,10 @@ commits.
 """
 
 import secrets
-import time
 from collections.abc import Callable
 
 from ksi_pipeline.core.errors import KsiError
-from ksi_pipeline.publishers.holders import holder, is_dead
+from ksi_pipeline.publishers.holders import holder, is_dead, take_when_free
 from ksi_pipeline.publishers.refusals import busy
 from ksi_pipeline.publishers.snowflake.session import Session
 
@@ -36,11 +35,7 @@ class Lease:
         Raises:
             TransientError: E_TARGET_BUSY, another publisher had it for wait_s seconds.
         """
-        end = time.monotonic() + wait_s
-        while not self._is_taken(session):
-            if time.monotonic() >= end:
-                raise busy(self._target)
-            sleep(_BETWEEN_S)
+        take_when_free(self._target, lambda: self._is_taken(session), wait_s, _BETWEEN_S, sleep)
 
     def renew(self, session: Session) -> None:
         """Let it last again.
