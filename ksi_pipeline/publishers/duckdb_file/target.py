@@ -7,7 +7,7 @@ It has DuckDB's 1.2 format, so that older clients open it.
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -36,13 +36,19 @@ class DuckdbTarget:
         self._new = path.with_name(f".{path.name}.new")
         self._memory_limit = memory_limit
         self._staged: dict[Part, Figures] = {}
+        self._session: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep other publishers out; see Target."""
         with only_publisher(self._path.with_name(f".{self._path.name}.lock"), self.target_id):
             self._sweep()
-            yield
+            # one for all steps: to start DuckDB takes as long as to read a month
+            with self._connect() as self._session:
+                try:
+                    yield
+                finally:
+                    self._session = None
 
     def columns(self, mart: str) -> tuple[Column, ...] | None:
         """Give the columns of a table; see Target."""
@@ -66,12 +72,13 @@ class DuckdbTarget:
         if self._path.exists():
             shutil.copyfile(self._path, self._new)
         with self._open(self._new, writes=True) as connection:
-            # one for all: rows of a commit that fill no row group are written twice
-            connection.execute("begin")
+            statements = []
             for mart in marts_of([change.part for change in load]):
                 changes = [change for change in load if change.part.mart == mart]
-                for statement in _sql(changes, _columns(connection, mart)):
-                    connection.execute(statement)
+                statements += _sql(changes, _columns(connection, mart))
+            # one for all: rows of a commit that fill no row group are written twice
+            for statement in ["begin", *statements]:
+                connection.execute(statement)
             connection.execute("commit")
             connection.execute("checkpoint held")
         sync(self._new)
@@ -99,13 +106,20 @@ class DuckdbTarget:
             f"chmod 644 {self._path}",
         ]
 
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config={"memory_limit": self._memory_limit})
+        connection.execute("set TimeZone = 'UTC'")
+        # cores write side by side, each a file at a time, whose rows stay together
+        connection.execute("set preserve_insertion_order = false")
+        # what is committed goes into the file, not into a log first: nobody reads it before the end
+        connection.execute("set checkpoint_threshold = '1B'")
+        return connection
+
     @contextmanager
     def _open(self, path: Path, *, writes: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            with duckdb.connect(config={"memory_limit": self._memory_limit}) as connection:
-                connection.execute("set TimeZone = 'UTC'")
-                # cores write side by side, each a file at a time, whose rows stay together
-                connection.execute("set preserve_insertion_order = false")
+            with ExitStack() as stack:
+                connection = self._session or stack.enter_context(self._connect())
                 how = f"storage_version '{STORAGE_VERSION}'" if writes else "read_only"
                 connection.execute(f"attach {quoted(path)} as held ({how})")
                 connection.execute("use held")
@@ -126,13 +140,13 @@ class DuckdbTarget:
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[Column, ...] | None:
-    rows = connection.execute(
-        "select column_name, data_type from duckdb_columns() "
-        "where database_name = 'held' and table_name = $1 order by column_index",
-        [mart],
-    ).fetchall()
-    named = [Column(name, type_named(kind)) for name, kind in rows if name != BATCH_ID]
-    return tuple(named) or None
+    try:
+        found = connection.execute(f'from held."{mart}" limit 0').description
+    except duckdb.CatalogException:
+        return None
+    return tuple(
+        Column(name, type_named(str(kind))) for name, kind, *_ in found if name != BATCH_ID
+    )
 
 
 def _figures(
