@@ -1,5 +1,8 @@
 """Reading a published sheet back: what a cell is counts, not only what it shows."""
 
+from datetime import datetime
+from decimal import Decimal
+
 import duckdb
 import fastexcel
 import pytest
@@ -8,7 +11,7 @@ from rustpy_xlsxwriter import FastExcel
 from ksi_pipeline.core.errors import PublishRefused
 from ksi_pipeline.publishers.files.xlsx_file import figures_as_xlsx, write_xlsx, xlsx_figures
 
-from .places import JANUARY, MART, NAMES, FilesPlace, Marts
+from .places import COLUMNS, JANUARY, MART, NAMES, FilesPlace, Marts
 
 
 @pytest.fixture
@@ -21,9 +24,14 @@ def read_back(path, batch):
         return xlsx_figures(connection, path, batch)
 
 
+def write(path, batch):
+    with duckdb.connect() as connection:
+        write_xlsx(connection, batch, path)
+
+
 def sheet(path, batch, **cells):
     """The file of the batch, but for the cells of some columns, one for each row."""
-    write_xlsx(batch, path)
+    write(path, batch)
     rows = fastexcel.read_excel(path).load_sheet(0).to_polars().to_dicts()
     for name, values in cells.items():
         for row, value in zip(rows, values, strict=True):
@@ -34,9 +42,33 @@ def sheet(path, batch, **cells):
 
 
 def test_what_was_written_adds_up_to_what_the_batch_does(tmp_path, batch):
-    write_xlsx(batch, tmp_path / "a.xlsx")
+    write(tmp_path / "a.xlsx", batch)
     with duckdb.connect() as connection:
         assert read_back(tmp_path / "a.xlsx", batch) == figures_as_xlsx(connection, batch)
+
+
+def test_an_instant_before_1970_is_the_millisecond_that_it_is_in(tmp_path):
+    rows = [(*row[:3], datetime(1969, 12, 31, 23, 59, 59, 999_999), *row[4:]) for row in JANUARY]
+    write(tmp_path / "a.xlsx", Marts(tmp_path / "marts").batch("2026-01", rows))
+    (found, _) = fastexcel.read_excel(tmp_path / "a.xlsx").load_sheet(0).to_polars()[NAMES[3]]
+    assert found == datetime(1969, 12, 31, 23, 59, 59, 999_000)
+
+
+def test_a_column_of_which_a_number_has_16_digits_is_text(tmp_path):
+    rows = [
+        (*row[:4], tickets, *row[5:]) for row, tickets in zip(JANUARY, (-(10**15), 7), strict=True)
+    ]
+    rows = [(*row[:5], Decimal("99999999999.1234"), *row[6:]) for row in rows]
+    write(tmp_path / "a.xlsx", Marts(tmp_path / "marts").batch("2026-01", rows))
+    cells = fastexcel.read_excel(tmp_path / "a.xlsx").load_sheet(0).to_polars()
+    assert list(cells["tickets"]) == ["-1000000000000000", "7"]
+    assert list(cells["net_sales"]) == [99999999999.1234] * 2
+
+
+def test_a_mart_without_a_number_is_written(tmp_path):
+    batch = Marts(tmp_path / "marts").batch("2026-01", JANUARY, columns=COLUMNS[:4])
+    write(tmp_path / "a.xlsx", batch)
+    assert read_back(tmp_path / "a.xlsx", batch).rows == len(JANUARY)
 
 
 def test_a_code_that_is_text_is_read(tmp_path, batch):
@@ -47,7 +79,7 @@ def test_a_code_that_is_text_is_read(tmp_path, batch):
 def test_a_column_of_empty_cells_is_read_without_a_warning(tmp_path, caplog):
     bare = [(*row[:6], None, None) for row in JANUARY]
     batch = Marts(tmp_path / "marts").batch("2026-01", bare)
-    write_xlsx(batch, tmp_path / "a.xlsx")
+    write(tmp_path / "a.xlsx", batch)
     assert read_back(tmp_path / "a.xlsx", batch).filled["conversion_rate"] == 0
     assert caplog.text == ""
 
@@ -65,7 +97,7 @@ def test_a_column_of_which_some_cells_became_numbers_is_refused(tmp_path, batch)
 
 
 def test_a_file_that_cannot_be_read_back_is_not_shown(tmp_path, monkeypatch):
-    def write_numbers(batch, path):
+    def write_numbers(_connection, batch, path):
         sheet(path, batch, code=range(batch.rows))
 
     place = FilesPlace(tmp_path)

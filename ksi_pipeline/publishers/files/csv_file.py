@@ -8,7 +8,6 @@ whatever begins so has the text as it was.
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from ksi_pipeline.core.publishing import Batch, Figures
 from ksi_pipeline.publishers.parquet import duckdb_type, quoted, relation_figures
@@ -19,6 +18,9 @@ _ESCAPED = r"^'('*[=+\-@\t\r])"
 
 def write_csv(batch: Batch, path: Path) -> None:
     """Write a batch; doubles as the shortest text that is the same double."""
+    # takes longer to import than a month to write, and only this needs it
+    import polars as pl
+
     frame = pl.read_parquet(batch.path, hive_partitioning=False)
     # `$` begins a reference in a replacement, and ${1} is the group
     frame = frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${1}"))

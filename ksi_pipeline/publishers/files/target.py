@@ -164,7 +164,7 @@ class FilesTarget:
             write_csv(batch, path)
             found = csv_figures(connection, path, batch)
         else:
-            write_xlsx(batch, path)
+            write_xlsx(connection, batch, path)
             expected = figures_as_xlsx(connection, batch)
             try:
                 found = xlsx_figures(connection, path, batch)

@@ -13,22 +13,22 @@ from typing import Any
 
 import duckdb
 import fastexcel
-import polars as pl
 
 from ksi_pipeline.core.errors import ConfigError
 from ksi_pipeline.core.publishing import Batch, Column, Figures
 from ksi_pipeline.publishers.figures import DUCKDB, Words
-from ksi_pipeline.publishers.parquet import duckdb_type, parquet_figures, relation_figures
+from ksi_pipeline.publishers.parquet import duckdb_type, parquet_figures, relation_figures, source
 
 # It warns of every empty column; as what one is read is checked here.
 logging.getLogger("fastexcel.types.dtype").setLevel(logging.ERROR)
 
 # What a sheet holds, without the row of names.
 MOST_ROWS = 1_048_575
-_MOST_DIGITS = 15
+# of a number that needs more than 15 digits
+_TOO_LONG = Decimal(10) ** 15
 _EPOCH = date(1899, 12, 30)
 _DAYS_TO_1970 = (date(1970, 1, 1) - _EPOCH).days
-_DAY_MS = 86_400_000
+_DAYS_IN_MS = 1 / 86_400_000
 # as which types fastexcel may show the cells of a column
 _NUMBERS = ("float", "int", "string")
 _KINDS = {
@@ -54,7 +54,7 @@ _IN_MS = Words(
 )
 
 
-def write_xlsx(batch: Batch, path: Path) -> None:
+def write_xlsx(connection: duckdb.DuckDBPyConnection, batch: Batch, path: Path) -> None:
     """Write a batch.
 
     Raises:
@@ -68,8 +68,9 @@ def write_xlsx(batch: Batch, path: Path) -> None:
             "Install it (pip install rustpy-xlsxwriter), or take xlsx out of formats:.",
             code="E_TARGET_DRIVER",
         ) from error
-    frame = pl.read_parquet(batch.path, hive_partitioning=False)
-    frame = frame.with_columns(_cells(frame, column) for column in batch.columns)
+    long = _long_numbers(connection, batch)
+    cells = ", ".join(_cell(c, is_long=c.name in long) for c in batch.columns)
+    table = connection.sql(f"select {cells} from {source(batch)}").to_arrow_table()
     formats = {
         column.name: Format().set_num_format(
             "yyyy-mm-dd" if column.type == "date" else "yyyy-mm-dd hh:mm:ss.000"
@@ -78,9 +79,9 @@ def write_xlsx(batch: Batch, path: Path) -> None:
         if column.type in ("date", "timestamp")
     }
     book = FastExcel(str(path)).freeze(row=1)
-    for number, first in enumerate(range(0, max(frame.height, 1), MOST_ROWS), start=1):
-        rows = frame.slice(first, MOST_ROWS)
-        given: Any = rows if rows.height else [dict.fromkeys(frame.columns)]
+    for number, first in enumerate(range(0, max(table.num_rows, 1), MOST_ROWS), start=1):
+        rows = table.slice(first, MOST_ROWS)
+        given: Any = rows if rows.num_rows else [dict.fromkeys(table.column_names)]
         book = book.sheet(f"rows {number}", given, column_formats=formats)
     book.save()
 
@@ -116,24 +117,33 @@ def figures_as_xlsx(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Figu
     return parquet_figures(connection, batch, _IN_MS)
 
 
-def _cells(frame: pl.DataFrame, column: Column) -> pl.Expr:
-    values = pl.col(column.name)
+def _cell(column: Column, *, is_long: bool) -> str:
+    """Write what becomes of a value; dates and instants are days, counted as Excel does."""
+    name = f'"{column.name}"'
     if column.type == "date":
-        return (values.to_physical().cast(pl.Float64) + _DAYS_TO_1970).alias(column.name)
+        return f"cast({_IN_MS.days.format(name)} as double) + {_DAYS_TO_1970} as {name}"
     if column.type == "timestamp":
-        whole = values.cast(pl.Datetime("us")).to_physical() // 1000
-        return (whole.cast(pl.Float64) / _DAY_MS + _DAYS_TO_1970).alias(column.name)
-    if column.type == "bigint" or "(" in column.type:
-        return values.cast(pl.String if _is_long(frame, column) else pl.Float64)
-    return values
+        whole = f"cast({_IN_MS.micros.format(name)} // 1000 as double)"
+        return f"{whole} * {_DAYS_IN_MS} + {_DAYS_TO_1970} as {name}"
+    if _is_number(column):
+        return f"cast({name} as {'varchar' if is_long else 'double'}) as {name}"
+    return name
 
 
-def _is_long(frame: pl.DataFrame, column: Column) -> bool:
-    series = frame[column.name].drop_nulls()
-    if series.is_empty():
-        return False
-    largest = max(abs(Decimal(str(end))) for end in (series.min(), series.max()))
-    return largest.scaleb(column.scale) >= Decimal(10) ** _MOST_DIGITS
+def _long_numbers(connection: duckdb.DuckDBPyConnection, batch: Batch) -> set[str]:
+    """Name the columns of which a number has more digits than Excel keeps."""
+    numbers = [column for column in batch.columns if _is_number(column)]
+    asked = "".join(f', min("{column.name}"), max("{column.name}")' for column in numbers)
+    ((_, *ends),) = connection.execute(f"select count(*){asked} from {source(batch)}").fetchall()
+    return {
+        column.name
+        for column, *both in zip(numbers, ends[::2], ends[1::2], strict=True)
+        if any(abs(Decimal(end or 0)).scaleb(column.scale) >= _TOO_LONG for end in both)
+    }
+
+
+def _is_number(column: Column) -> bool:
+    return column.type == "bigint" or "(" in column.type
 
 
 def _read(column: Column, kind: str) -> str:
@@ -143,7 +153,7 @@ def _read(column: Column, kind: str) -> str:
         # a column of empty cells is told to be text
         none = f"case when {name} is not null then error('cells of {column.name} are {kind}') end"
         return f"cast({none} as {duckdb_type(column)}) as {name}"
-    if "(" in column.type or column.type == "bigint":
+    if _is_number(column):
         # the double nearest to a decimal of 15 digits rounds back to it
         return f"cast({name} as decimal(38, {column.scale})) as {name}"
     if column.type == "text":
