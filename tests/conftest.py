@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 
 from ksi_pipeline.defs.steps import dbt_command
 
-from .quick_dbt import QuickDbt
+from .fork_server import ForkServer
 from .services.kafka import KafkaServer, running_kafka
 from .services.postgres import PostgresServer, running_postgres
 from .services.snowflake import SnowflakeServer, running_snowflake
@@ -30,6 +31,15 @@ WITH_MALL = {
         *("privacy", "read_the_results"),
     )
 }
+QUICK_DBT = ForkServer(
+    "ksi-dbt",
+    "from ksi_pipeline.dbt_process import main; main()",
+    [
+        *("dbt.adapters.duckdb.impl", "dbt.task.build", "ksi_pipeline.dbt_process"),
+        # DuckDB takes it along where it is installed
+        *(["pandas"] if find_spec("pandas") else []),
+    ],
+)
 
 
 def with_mall(nodeid: str) -> bool:
@@ -52,6 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _asks_for_mall(item: pytest.Item) -> bool:
     # a module may have a mall of its own, which is another one
     return "simulated" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where dbt cannot be forked, Dagster says that it failed and keeps to itself what it said."""
+    report = yield
+    if report.failed and (written := QUICK_DBT.died()) is not None:
+        report.sections.append(("What dbt is a fork of is gone; it wrote", written))
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -92,16 +111,15 @@ def _commands_build_without_data_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _dbt_is_read_once() -> Iterator[None]:
-    """Half of what a small build takes is Python reading dbt; see quick_dbt."""
-    quick, beside, usual = QuickDbt(), dbt_command.beside, sys.executable
+    """Half of what a small build takes is Python reading dbt."""
+    beside, usual = dbt_command.beside, sys.executable
 
     def quick_beside(python: str) -> Path:
         return quick.command() if python == usual else beside(python)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with QUICK_DBT as quick, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_command, "beside", quick_beside)
         yield
-    quick.end()
 
 
 @pytest.fixture(scope="session")

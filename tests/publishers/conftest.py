@@ -1,12 +1,10 @@
 """A place of each kind; those that need a server only where servers are started."""
 
-import tempfile
-
 import pytest
 
+from ..fork_server import ForkServer
 from ..services.bigquery import running_bigquery
 from ..services.redshift import running_redshift
-from .forks import Forks
 from .kinds import PLACES, SERVERS
 from .places import Marts
 from .redshift_place import policies
@@ -28,11 +26,14 @@ def redshift(postgres):
 
 @pytest.fixture(scope="session")
 def forks():
-    """Runs programs that import what publishers need."""
-    with tempfile.TemporaryFile("w+") as said:
-        made = Forks(said)
-        yield made
-        made.end()
+    """Runs a program, its first argument, with what publishers import."""
+    modules = [
+        *("ksi_pipeline.publishers.registry", "ksi_pipeline.publishers.runner"),
+        *("ksi_pipeline.store.receipts", "boto3", "confluent_kafka.admin", "google.cloud.bigquery"),
+        *("psycopg", "redshift_connector", "snowflake.connector"),
+    ]
+    with ForkServer("program", "import sys; exec(sys.argv.pop(1))", modules) as server:
+        yield server
 
 
 @pytest.fixture(

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import subprocess
 
 import pytest
 
@@ -31,8 +32,9 @@ publish(make_target(config, secrets.get, folder), batches, receipts, told=told)
 def publish_and_be_killed(forks, place, batches, step, program=PROGRAM):
     given = (place.config, place.secrets, batches)
     (place.folder / "run.pickle").write_bytes(pickle.dumps(given))
-    status, said = forks.run(program, place.folder, step)
-    assert status == -signal.SIGKILL, said
+    command = [forks.command(), program, place.folder, step]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stdout
 
 
 @pytest.mark.parametrize(
