@@ -10,11 +10,13 @@ import pytest
 
 from ksi_pipeline.defs.run import RunReport
 from ksi_pipeline.defs.steps.build import plan_build
+from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.sandbox.home import MallTruth, simulate_mall, write_connectors
 from ksi_pipeline.sandbox.pos_api import PosApi
 
 from .homes import SPACE, TOKEN, finish, make_workspace, run, touched
+from .shop_days import BEFORE, DAYS, draw, walk_in
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,15 @@ def built(shop: Callable[..., Path]) -> Workspace:
     finish(workspace, plan)
     assert plan_build(workspace, full_refresh=False) is None
     return workspace
+
+
+@pytest.fixture(scope="session")
+def counted(tmp_path_factory):
+    """Four days on which two people walk in through the first door and one through the moved."""
+    home = tmp_path_factory.mktemp("counted")
+    draw(home, BEFORE)
+    workspace = make_workspace(home)
+    for day in DAYS:
+        walk_in(workspace, day, [1, 2, 6])
+    update_events(workspace)
+    return home

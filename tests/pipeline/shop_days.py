@@ -4,11 +4,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+from sqlalchemy import select
 
+from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import DATASETS
+from ksi_pipeline.store.count_versions import versions_table
 from ksi_pipeline.store.store import Change
+from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 MONDAY = date(2026, 3, 2)
+TUESDAY, WEDNESDAY, THURSDAY = (MONDAY + timedelta(days=n) for n in (1, 2, 3))
+DAYS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
+WHOLE = (MONDAY, THURSDAY)
 CAMERA = "shop/cam-1"
 
 # x of the door's two ends: where it was drawn first, and where it was drawn next
@@ -37,6 +44,9 @@ cameras:
     sees: [hall, door]
     homography: [[0, 0, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1], [0, 1, 0, 1]]
 """
+
+
+BEFORE, AFTER = space_file((FIRST, "")), space_file((MOVED, ""))
 
 
 def draw(home: Path, text: str) -> None:
@@ -92,3 +102,20 @@ def walk_in(workspace, day: date, xs: list[float], hour: float = 10.0, until: fl
     coverage = pa.Table.from_pylist([covered], schema=DATASETS["coverage"])
     store.replace(change, "coverage", coverage, source=source, partition=day.isoformat())
     store.commit(change)
+
+
+def versions(workspace, day: date) -> list[dict]:
+    """Every version of a day, the current one first."""
+    return [row for row in versions_table(workspace.store.ledger).to_pylist() if row["day"] == day]
+
+
+def touched_hours(workspace) -> set[tuple[str, str]]:
+    """Unit-hours that no build has consumed."""
+    rows = workspace.store.ledger.rows(select(AFFECTED_HOURS))
+    return {(row["unit_id"], from_us(row["hour_start_utc"])) for row in rows}
+
+
+def forget_touched(workspace) -> None:
+    """As if a build had consumed them."""
+    with workspace.store.ledger.transaction() as connection:
+        connection.execute(AFFECTED_HOURS.delete())

@@ -14,8 +14,19 @@ from ksi_pipeline.defs.steps.recount import recount
 from ksi_pipeline.defs.steps.space import load_spaces
 
 from .homes import make_workspace
-from .shop_days import FIRST, MONDAY, MOVED, draw, space_file, walk_in
-from .test_recount import DAYS, WEDNESDAY, WHOLE, forget_touched, touched_hours
+from .shop_days import (
+    DAYS,
+    FIRST,
+    MONDAY,
+    MOVED,
+    WEDNESDAY,
+    WHOLE,
+    draw,
+    forget_touched,
+    space_file,
+    touched_hours,
+    walk_in,
+)
 
 BEFORE = space_file((FIRST, ""))
 # names and business days change as well, so that dimensions and calendar have to follow

@@ -2,46 +2,40 @@
 
 import json
 import shutil
-from datetime import date, timedelta
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import select
-from typer.testing import CliRunner
 
-from ksi_pipeline.cli import app
-from ksi_pipeline.core.errors import ConfigError
-from ksi_pipeline.core.instants import from_us
 from ksi_pipeline.core.schemas import COUNT_VERSIONS
 from ksi_pipeline.defs.steps.count_days import count_days
 from ksi_pipeline.defs.steps.events import update_events
 from ksi_pipeline.defs.steps.recount import recount
 from ksi_pipeline.store.count_versions import recipes, versions_table
-from ksi_pipeline.store.lock import only_run
-from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import make_workspace
-from .shop_days import FIRST, MONDAY, MOVED, at, draw, space_file, walk_in
+from .shop_days import (
+    AFTER,
+    BEFORE,
+    DAYS,
+    FIRST,
+    MONDAY,
+    MOVED,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    WHOLE,
+    at,
+    draw,
+    forget_touched,
+    space_file,
+    touched_hours,
+    versions,
+    walk_in,
+)
 
-TUESDAY, WEDNESDAY, THURSDAY = (MONDAY + timedelta(days=n) for n in (1, 2, 3))
-DAYS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
-WHOLE = (MONDAY, THURSDAY)
-BEFORE, AFTER = space_file((FIRST, "")), space_file((MOVED, ""))
 # local midnight of Wednesday in Madrid is 23:00 of Tuesday in UTC
 FROM_WEDNESDAY = space_file((FIRST, ", to: 2026-03-04"), (MOVED, ", from: 2026-03-04"))
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-    """Four days on which two people walk in through the first door and one through the moved."""
-    home = tmp_path_factory.mktemp("counted")
-    draw(home, BEFORE)
-    workspace = make_workspace(home)
-    for day in DAYS:
-        walk_in(workspace, day, [1, 2, 6])
-    update_events(workspace)
-    return home
 
 
 @pytest.fixture
@@ -49,11 +43,6 @@ def shop(counted, tmp_path):
     """A copy of those four days."""
     shutil.copytree(counted, tmp_path, dirs_exist_ok=True)
     return make_workspace(tmp_path)
-
-
-def versions(workspace, day: date) -> list[dict]:
-    """Every version of a day, the current one first."""
-    return [row for row in versions_table(workspace.store.ledger).to_pylist() if row["day"] == day]
 
 
 def files(workspace) -> dict[tuple[str, str, str], tuple[int, str]]:
@@ -77,16 +66,6 @@ def entries(workspace, version: dict) -> int:
     return pq.read_table(workspace.home.root / path).num_rows
 
 
-def touched_hours(workspace) -> set[tuple[str, str]]:
-    rows = workspace.store.ledger.rows(select(AFFECTED_HOURS))
-    return {(row["unit_id"], from_us(row["hour_start_utc"])) for row in rows}
-
-
-def forget_touched(workspace) -> None:
-    with workspace.store.ledger.transaction() as connection:
-        connection.execute(AFFECTED_HOURS.delete())
-
-
 def test_a_moved_line_gives_a_new_version_and_the_old_one_stays_readable_beside_it(shop):
     draw(shop.home.root, AFTER)
     recount(shop, *WHOLE)
@@ -103,16 +82,6 @@ def test_former_counts_are_in_no_current_view(shop):
     crossings = shop.store.read("line_crossings")
     assert crossings.num_rows == len(DAYS)
     assert set(crossings["x_m"].to_pylist()) == {6.0}
-
-
-def test_the_report_puts_the_counts_before_beside_those_now(shop):
-    draw(shop.home.root, AFTER)
-    report = recount(shop, *WHOLE)
-    assert len(report.counted) == len(report.pairs) == 4
-    (line,), (zone,) = report.lines.values(), report.zones.values()
-    assert line.before == {"in": 8, "out": 0}
-    assert line.now == {"in": 4, "out": 0}
-    assert zone.before == zone.now == {"visits": 8, "dwell_s": pytest.approx(8 * 0.75)}
 
 
 def test_a_line_moved_from_a_date_on_leaves_the_days_before_alone_file_for_file(shop):
@@ -229,13 +198,6 @@ def test_a_former_count_of_other_points_is_not_taken_back(shop):
     assert [entries(shop, version) for version in versions(shop, MONDAY)] == [3, 1]
 
 
-def test_points_that_changed_with_the_space_are_said(shop):
-    draw(shop.home.root, AFTER)
-    walk_in(shop, MONDAY, [2], hour=15)
-    report = recount(shop, *WHOLE)
-    assert [pair.day for pair in report.pairs if not pair.is_same_points] == ["2026-03-02"]
-
-
 class Killed(Exception):
     """Stands for a process that ends in the middle."""
 
@@ -322,31 +284,6 @@ def test_a_line_added_from_a_date_on_leaves_the_days_before_alone(shop):
     assert (gate.before, gate.now) == (None, {"in": 1, "out": 0})
 
 
-def test_a_zone_removed_is_said_as_not_counted_and_not_as_zero(shop):
-    start, end = BEFORE.index("zones:"), BEFORE.index("lines:")
-    without = (BEFORE[:start] + BEFORE[end:]).replace("sees: [hall, door]", "sees: [door]")
-    draw(shop.home.root, without)
-    hall = recount(shop, *WHOLE).zones["shop", "hall"]
-    assert hall.before is not None
-    assert hall.now is None
-
-
-def test_deleted_former_counts_are_said_and_stop_nothing(shop):
-    draw(shop.home.root, AFTER)
-    recount(shop, *WHOLE)
-    former = versions(shop, MONDAY)[1]
-    (shop.home.root / former["line_crossings_path"]).unlink()
-    report = recount(shop, *WHOLE)
-    assert (report.gone_count, len(report.pairs)) == (1, 3)
-
-
-def test_a_site_that_no_space_file_describes_is_refused(shop):
-    with pytest.raises(ConfigError) as caught:
-        recount(shop, *WHOLE, site_id="mall")
-    assert caught.value.code == "E_SITE"
-    assert "shop" in str(caught.value)
-
-
 def test_person_seconds_of_a_stay_over_three_midnights_add_up_to_its_dwell(tmp_path):
     draw(tmp_path, space_file((FIRST, ""), rules="counting: {max_gap_s: 1000000.0}"))
     workspace = make_workspace(tmp_path)
@@ -375,68 +312,3 @@ def test_every_space_file_that_was_counted_with_is_kept(shop):
     count_days(shop, shop.spaces()[0])
     kept = sorted(path.read_text() for path in (shop.home.raw_spaces / "shop").iterdir())
     assert kept == sorted([BEFORE, AFTER])
-
-
-def ksi(*arguments: object):
-    return CliRunner().invoke(app, ["events", *map(str, arguments)])
-
-
-def test_the_command_prints_the_counts_before_beside_those_now(shop):
-    draw(shop.home.root, AFTER)
-    result = ksi("--recount", "--from", MONDAY, "--to", THURSDAY, "--dir", shop.home.root)
-    assert result.exit_code == 0, result.output
-    said = " ".join(result.stdout.split())
-    assert "shop │ door │ 8 │ 4 │ 0 │ 0" in said
-    assert "Days counted anew: 4; untouched: 0; with counts before: 4." in said
-    for version in (row["space_version"] for row in versions(shop, MONDAY)):
-        assert version in said
-
-
-def test_the_command_gives_the_same_as_json(shop):
-    draw(shop.home.root, AFTER)
-    result = ksi("--recount", "--from", MONDAY, "--dir", shop.home.root, "--json")
-    told = json.loads(result.stdout)
-    assert told["counted"] == [{"site_id": "shop", "day": "2026-03-02"}]
-    (line,) = told["lines"]
-    assert (line["line_id"], line["before"]["in"], line["now"]["in"]) == ("door", 2, 1)
-    now, before = versions(shop, MONDAY)
-    (day,) = told["days"]
-    assert day["before"]["count_version"] == before["count_version"]
-    assert day["now"]["count_version"] == now["count_version"]
-
-
-def test_a_recount_waits_for_no_other_run_and_counts_nothing_beside_it(shop):
-    draw(shop.home.root, AFTER)
-    with only_run(shop.home):
-        result = ksi("--recount", "--from", MONDAY, "--dir", shop.home.root)
-    assert result.exit_code == 1
-    assert "E_RUN_LOCKED" in result.stderr
-    assert len(versions(shop, MONDAY)) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        pytest.param(("--recount",), "E_EVENTS_MODE", id="a recount without days"),
-        pytest.param(
-            ("--recount", "--from", MONDAY, "--points", "x", "--space", "y", "--out", "z"),
-            "E_EVENTS_MODE",
-            id="both modes",
-        ),
-        pytest.param(("--from", MONDAY), "E_EVENTS_MODE", id="days without a recount"),
-        pytest.param(("--points", "x"), "E_EVENTS_MODE", id="half of the mode of a file"),
-        pytest.param(
-            ("--recount", "--from", TUESDAY, "--to", MONDAY), "E_DAYS", id="days backwards"
-        ),
-        pytest.param(("--recount", "--from", "Monday"), "E_BAD_TIME", id="a day that is none"),
-        pytest.param(
-            ("--recount", "--from", MONDAY, "--site", "mall"), "E_SITE", id="an unknown site"
-        ),
-    ],
-)
-def test_a_call_that_means_nothing_exits_2_and_counts_nothing(shop, arguments, code):
-    draw(shop.home.root, AFTER)
-    recounts = "--recount" in arguments
-    result = ksi(*arguments, *(["--dir", shop.home.root] if recounts else []))
-    assert (result.exit_code, code in result.stderr) == (2, True), result.output
-    assert len(versions(shop, MONDAY)) == 1

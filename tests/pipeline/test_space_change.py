@@ -21,8 +21,7 @@ from ksi_pipeline.defs.steps.space import load_spaces
 from ksi_pipeline.store.tables import AFFECTED_HOURS
 
 from .homes import make_workspace, marts_of, query
-from .shop_days import FIRST, MOVED, at, draw, space_file, walk_in
-from .test_recount import DAYS, WEDNESDAY, forget_touched
+from .shop_days import DAYS, FIRST, MOVED, WEDNESDAY, at, draw, forget_touched, space_file, walk_in
 
 TEXT = space_file((FIRST, "")).replace('  - {id: "0001"}', '  - {id: "0001"}\n  - {id: "0002"}')
 # local midnight of Wednesday in Madrid

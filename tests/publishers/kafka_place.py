@@ -132,6 +132,12 @@ class KafkaAvroPlace(KafkaPlace):
         return value[:10] + out.getvalue()
 
 
+def commits(place):
+    """What the commits of a place say, in order."""
+    found = [(json.loads(m.key()), m.value()) for m in place.messages("commits") if m.value()]
+    return [json.loads(value) for key, value in found if key[0] == "commit"]
+
+
 def by_key(messages):
     """Messages of each key, in order."""
     found = defaultdict(list)

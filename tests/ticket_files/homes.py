@@ -125,3 +125,13 @@ def coverage(workspace: Workspace) -> list[tuple[datetime, datetime, str, str | 
 def at(text: str) -> datetime:
     """An instant in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+H09, H10, H11 = at("2026-03-27 09:00"), at("2026-03-27 10:00"), at("2026-03-27 11:00")
+KINDS = MAPPING + "  kind: {column: kind, values: {S: sale, R: return, V: void, X: exchange}}\n"
+KIND_HEADER = "store,no,time,sku,qty,net,kind\n"
+
+
+def row(no, time="10:15:00", sku="tea", qty="1", net="2.5", store="0001", day="2026-03-27"):
+    """A line of a file with that header, or with one that begins so."""
+    return f"{store},{no},{day} {time},{sku},{qty},{net}\n"
