@@ -28,11 +28,15 @@ def test_a_run_that_is_interrupted_in_a_step_with_retries_exits_130_and_says_so(
             f'connectors:\n  - {{id: pos, kind: hourly_api, url: "{api.url}", token_env: TILL, '
             "absent_means: zero, allow_http: true, allow_private: true, active: true}\n"
         )
-        process = start(tmp_path)
-        wait_until(lambda: api.requests, process)
-        os.killpg(process.pid, number)
-        asked = time.monotonic()
-        _, said = process.communicate(timeout=60)
+        with start(tmp_path) as process:
+            try:
+                wait_until(lambda: api.requests, process)
+                os.killpg(process.pid, number)
+                asked = time.monotonic()
+                _, said = process.communicate(timeout=60)
+            finally:
+                # a run that does not stop
+                process.kill()
     assert process.returncode == 130
     assert said.splitlines()[-1] == "Interrupted. Nothing is half done; run it again."
     assert "Traceback" not in said

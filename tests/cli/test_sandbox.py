@@ -41,13 +41,15 @@ def told(home: Path, monkeypatch) -> Iterator[list[str]]:
     words = ["sandbox", "--rows", str(rows), "--port", "0", "--fault", "500:0.001"]
     program = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()", *words]
     with subprocess.Popen(program, stdout=subprocess.PIPE, encoding="utf-8") as process:
-        lines = []
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if line.startswith("To connect it: "):
-                break
-        yield lines
-        process.terminate()
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                if line.startswith("To connect it: "):
+                    break
+            yield lines
+        finally:
+            process.terminate()
 
 
 def ksi(home: Path, *words: str):

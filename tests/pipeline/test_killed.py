@@ -1,12 +1,6 @@
 """A run killed at any moment and started again ends where an undisturbed run ends."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +12,7 @@ from ksi_pipeline.store.ledger import Ledger
 from ksi_pipeline.store.tables import CHUNKS
 
 from .homes import DAY, TOKEN, make_workspace, query
+from .processes import kill_when, started
 
 pytestmark = pytest.mark.slow
 
@@ -30,28 +25,6 @@ MARTS = (
     "select * exclude (as_of_utc, last_fetched_at_utc) "
     "from fct_data_completeness_hourly order by all",
 )
-
-
-def start(home: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()"]
-    return subprocess.Popen(
-        [*command, "run", "--dir", str(home), "--from", DAY.isoformat()],
-        env={**os.environ, "KSI_POS_MAIN_TOKEN": TOKEN},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """Send SIGKILL to the run and its children as soon as it has come so far."""
-    until = time.monotonic() + 180
-    while not reached():
-        assert process.poll() is None, process.stdout.read().decode()
-        assert time.monotonic() < until, "the run never came so far"
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def has_decoded_a_chunk(ledger: Ledger) -> bool:
@@ -71,14 +44,15 @@ def test_a_run_killed_after_ingest_and_in_dbt_ends_like_an_undisturbed_one(
     shutil.copytree(simulated.home, home)
     with PosApi(simulated.feed_path, token=TOKEN) as api:
         write_connectors(home, api.url)
-        first = start(home)
-        ledger = make_workspace(home).store.ledger
-        kill_when(first, lambda: has_decoded_a_chunk(ledger))
+        run = ("run", "--dir", str(home), "--from", DAY.isoformat())
+        with started(*run) as first:
+            ledger = make_workspace(home).store.ledger
+            kill_when(first, lambda: has_decoded_a_chunk(ledger))
         assert not (home / "published" / "current.duckdb").exists()
-        second = start(home)
-        kill_when(second, lambda: has_built_a_mart(home))
-        third = start(home)
-        output = third.communicate()[0].decode()
+        with started(*run) as second:
+            kill_when(second, lambda: has_built_a_mart(home))
+        with started(*run) as third:
+            output = third.communicate()[0].decode()
     assert third.returncode == 0, output
     for sql in MARTS:
         assert query(home, sql) == query(mall.home, sql)

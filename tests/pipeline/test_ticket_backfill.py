@@ -1,11 +1,6 @@
 """The past of a feed, asked over real HTTP: killed, gone on with, and beside live runs."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +26,7 @@ from ksi_pipeline.store.store import Change
 from ksi_pipeline.store.tables import FETCHES, FILES
 
 from .homes import TOKEN, make_workspace
+from .processes import kill_when, started
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CODES = ("0001", "0002", "0003")
@@ -235,27 +231,6 @@ DAYS = ("--from", "2024-01-01", "--to", "2025-02-03")
 BACKFILL = ("tickets", "backfill", "pos-main", *DAYS, "--no-build")
 
 
-def start(home: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from ksi_pipeline.cli import main; main()"]
-    return subprocess.Popen(
-        [*command, *BACKFILL, "--dir", str(home)],
-        env={**os.environ, "KSI_POS_MAIN_TOKEN": TOKEN},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not reached():
-        assert process.poll() is None, process.stdout.read().decode()
-        assert time.monotonic() < until, "it never came so far"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 @pytest.mark.slow
 def test_400_days_killed_three_times_equal_an_undisturbed_backfill_row_for_row(
     tmp_path, monkeypatch
@@ -278,9 +253,10 @@ def test_400_days_killed_three_times_equal_an_undisturbed_backfill_row_for_row(
             lambda: count(asked) > 40,  # in a later batch
         ]
         for moment in moments:
-            kill_when(start(killed), moment)
-        done = start(killed)
-        output = done.communicate()[0].decode()
+            with started(*BACKFILL, "--dir", str(killed)) as process:
+                kill_when(process, moment)
+        with started(*BACKFILL, "--dir", str(killed)) as done:
+            output = done.communicate()[0].decode()
         assert done.returncode == 0, output
         undisturbed = CliRunner().invoke(app, [*BACKFILL, "--dir", str(whole)])
         assert undisturbed.exit_code == 0, undisturbed.output

@@ -209,7 +209,7 @@ class Poller:
     def __init__(self, place):
         self.place, self.seen, self.wrong = place, [], []
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._read)
+        self._thread = threading.Thread(target=self._read, daemon=True)
 
     def _read(self):
         while not self._end.is_set():

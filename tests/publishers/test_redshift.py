@@ -182,7 +182,7 @@ def test_a_second_publisher_waits_for_the_first(place, marts):
     patient = place.config.model_copy(update={"lock_wait_s": 30.0})
     with place.target().hold():
         place.config = patient
-        second = threading.Thread(target=lambda: place.publish(marts.batches()))
+        second = threading.Thread(target=lambda: place.publish(marts.batches()), daemon=True)
         second.start()
         second.join(1.0)
         assert place.rows() == []

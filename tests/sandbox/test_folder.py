@@ -96,14 +96,14 @@ def test_the_till_that_sandbox_serves_is_the_one_in_connectors_yaml(tmp_path, mo
 
     def ask(api: PosApi) -> None:
         line = (tmp_path / "connectors.yaml").read_text().split("url: ")[1].split("\n")[0]
-        server = threading.Thread(target=api._server.handle_request)
+        server = threading.Thread(target=api._server.handle_request, daemon=True)
         server.start()
         url = f"{json.loads(line)}?fromTime=2026-03-27T09:00:00%2B01:00"
         request = urllib.request.Request(
             f"{url}&toTime=2026-03-27T09:59:59%2B01:00&ext_ref_codes=0001",
             headers={"Authorization": "Bearer sandbox"},
         )
-        asked.extend(json.load(urllib.request.urlopen(request)))
+        asked.extend(json.load(urllib.request.urlopen(request, timeout=30)))
         server.join()
 
     # what is filmed is not asked for

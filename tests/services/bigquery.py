@@ -1,7 +1,6 @@
 """What stands in for BigQuery: bqemulator behind a proxy, on 127.0.0.1, gone at the end."""
 
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from .bigquery_proxy import Proxy
+from .stopping import stop
 
 _ENVIRONMENT = Path(__file__).resolve().parents[2] / ".services" / "bigquery"
 _PROJECT = "ksi-test"
@@ -96,12 +96,7 @@ def running_bigquery() -> Iterator[BigqueryServer]:
             with Proxy(port) as proxy:
                 yield BigqueryServer(port, proxy)
         finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            stop(server)
 
 
 def _unpack_spatial(environment):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from .stopping import stop
+
 _START_S = 30
 _REPO = Path(__file__).resolve().parents[2]
 
@@ -62,8 +64,7 @@ def running_kafka(*, asks_who: bool = False) -> Iterator[KafkaServer]:
             _wait(servers, server, Path(folder) / "log")
             yield KafkaServer(servers)
         finally:
-            server.terminate()
-            server.wait(_START_S)
+            stop(server)
 
 
 def _free_port():

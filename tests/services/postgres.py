@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from .stopping import stop
+
 _START_S = 30
 
 
@@ -107,8 +109,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             yield started
         finally:
             # a fast shutdown: it waits for nobody
-            server.send_signal(signal.SIGINT)
-            server.wait(_START_S)
+            stop(server, signal.SIGINT)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -83,7 +83,7 @@ class Aws:
         asked = urllib.request.Request(
             f"{self.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}
         )
-        urllib.request.urlopen(asked).read()
+        urllib.request.urlopen(asked, timeout=30).read()
 
 
 class RedshiftServer(RedshiftProxy):

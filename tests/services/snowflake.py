@@ -9,12 +9,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+
+from .stopping import stop
 
 _PYTHON = Path(__file__).resolve().parents[2] / ".services" / "snowflake" / "bin" / "python"
 _PROGRAM = Path(__file__).with_name("snowflake_server.py")
@@ -81,10 +83,7 @@ def running_snowflake() -> Iterator[SnowflakeServer]:
             _wait(server, process, folder / "log")
             yield server
         finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
+            stop(process)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -202,7 +202,7 @@ def test_a_reader_that_polls_never_finds_the_snapshot_missing(store):
         while not is_over.is_set():
             seen.append((store.home.current_marts / "fct.parquet").stat().st_size)
 
-    thread = threading.Thread(target=poll)
+    thread = threading.Thread(target=poll, daemon=True)
     thread.start()
     for value in range(1, 6):
         build_mart(store, value)
