@@ -269,11 +269,8 @@ def test_a_currency_set_later_reaches_the_answers_read_before(tmp_path):
     assert amounts(workspace)["pos-main", START] == (1, 10, "EUR", None)
 
 
-def test_rows_of_a_code_that_is_linked_later_and_back_dated_count_without_another_request(
-    dbt, tmp_path
-):
-    nobody_is_asked = CONNECTORS.replace("active: true", "active: false")
-    workspace = a_home(tmp_path / "home", nobody_is_asked)
+def test_kept_rows_of_a_code_that_is_linked_later_and_back_dated_count(dbt, tmp_path):
+    workspace = a_home(tmp_path / "home")
     rows = [sold(0, 5), sold(1, 6), sold(2, 4, "B-017"), sold(3, 7, "B-017"), sold(4, -1, "B-017")]
     came(workspace, rows, START + DAY, WINDOW)
     report = parse_answers(workspace)
