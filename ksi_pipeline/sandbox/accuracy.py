@@ -10,7 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from ksi_pipeline.sandbox.accuracy_metrics import METRICS, TRUTH_VIEWS, Metric
+from ksi_pipeline.sandbox.accuracy_metrics import METRICS, Metric
+from ksi_pipeline.sandbox.accuracy_views import TRUTH_VIEWS
 from ksi_pipeline.sandbox.home import MallTruth
 
 __all__ = ["Accuracy", "accuracy_of"]
@@ -57,6 +58,7 @@ def accuracy_of(published: Path, truth: MallTruth) -> list[Accuracy]:
         quoted = str(published.resolve()).replace("'", "''")
         connection.execute(f"attach '{quoted}' as published (read_only)")
         connection.register("unit_hours", truth.unit_hours)
+        connection.register("category_hours", truth.category_hours)
         connection.register("walkers", truth.walkers)
         connection.register("zone_visits", truth.zone_visits)
         video = truth.video_window

@@ -42,10 +42,12 @@ from ksi_pipeline.sandbox.space_file import (
 )
 from ksi_pipeline.sandbox.stays import ZONE_VISITS, zone_visit_rows
 from ksi_pipeline.sandbox.truth import (
+    CATEGORY_HOURS,
     UNIT_HOURS,
     WALKERS,
     Outages,
     VideoCrossing,
+    category_hours,
     feed_rows,
     unit_hours,
     video_crossings,
@@ -71,6 +73,7 @@ class MallTruth:
         chunk_paths: rendered chunks, by camera and time.
         delivery_dirs: folders with tracklet_points, tracklets and coverage, by day, camera, time.
         unit_hours: the table of truth/unit_hours.parquet (truth.py says what its columns mean).
+        category_hours: the table of truth/category_hours.parquet.
         walkers: the table of truth/walkers.parquet, one row per person who entered a unit.
         zone_visits: the table of truth/zone_visits.parquet, one row per stay in a unit's zone.
         crossings_in_video: true door crossings in the video window, by instant.
@@ -88,6 +91,7 @@ class MallTruth:
     chunk_paths: tuple[Path, ...]
     delivery_dirs: tuple[Path, ...]
     unit_hours: pa.Table
+    category_hours: pa.Table
     walkers: pa.Table
     zone_visits: pa.Table
     crossings_in_video: tuple[VideoCrossing, ...]
@@ -193,6 +197,7 @@ class _Truth:
     def __init__(self, home: Path, mall: Mall, outages: Outages, video: Window | None) -> None:
         self._home, self._mall, self._outages, self._video = home, mall, outages, video
         self._hours: list[dict[str, Any]] = []
+        self._categories: list[dict[str, Any]] = []
         self._walkers: list[dict[str, Any]] = []
         self._zone_visits: list[dict[str, Any]] = []
         self._delivered: list[Path] = []
@@ -201,6 +206,7 @@ class _Truth:
         """Count one day."""
         shops, outages = self._mall.shops, day.special.outages
         self._hours += unit_hours(shops, day.hours, day.walks, day.midnight, outages)
+        self._categories += category_hours(shops, day.hours, day.walks, day.midnight, outages)
         self._walkers += walker_rows(shops, day.walks, day.midnight)
         self._zone_visits += zone_visit_rows(shops, day.walks, day.midnight)
         self._delivered += delivered
@@ -210,15 +216,17 @@ class _Truth:
         truth, video = self._home / "truth", self._video
         crossings = video_crossings(self._walkers, video) if video else []
         hours = pa.Table.from_pylist(self._hours, schema=UNIT_HOURS)
+        categories = pa.Table.from_pylist(self._categories, schema=CATEGORY_HOURS)
         walkers = pa.Table.from_pylist(self._walkers, schema=WALKERS)
         pq.write_table(hours, truth / "unit_hours.parquet")
+        pq.write_table(categories, truth / "category_hours.parquet")
         pq.write_table(walkers, truth / "walkers.parquet")
         zone_visits = pa.Table.from_pylist(self._zone_visits, schema=ZONE_VISITS)
         pq.write_table(zone_visits, truth / "zone_visits.parquet")
         write_json(truth / "outages.json", self._outages.as_json())
         write_json(truth / "video.json", _video_json(video, crossings))
         feed_path = self._home / "sandbox" / "pos_feed.json"
-        write_json(feed_path, feed_rows(self._hours, ZONE))
+        write_json(feed_path, feed_rows([*self._hours, *self._categories], ZONE))
         space_path = self._home / "spaces" / f"{SITE_ID}.yaml"
         write_where_missing(space_path, space_yaml(self._mall))
         connectors_path = DataHome(self._home).connectors
@@ -236,6 +244,7 @@ class _Truth:
             chunk_paths=tuple(chunks),
             delivery_dirs=tuple(self._delivered),
             unit_hours=hours,
+            category_hours=categories,
             walkers=walkers,
             zone_visits=zone_visits,
             crossings_in_video=tuple(crossings),

@@ -19,6 +19,8 @@ Rows = tuple[tuple[float, float, float, float], ...]
 
 SITE_ID = "demo-mall"
 COMMON_UNIT = "_common"
+# of goods; the shelf of a shop shows the first
+CATEGORIES = ("sneakers", "boots")
 PITCH_M = 8.0
 DEPTH_M = 5.5
 CORRIDOR_Y_M = (-2.9, -0.8)
@@ -106,6 +108,11 @@ class Shop:
     def unit_id(self) -> str:
         """Unit id and ext_ref_code, four digits: 0001 is the first."""
         return f"{self.index + 1:04d}"
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What its till tells its goods apart by; every second till does not."""
+        return CATEGORIES if self.index % 2 else ()
 
     @property
     def camera_id(self) -> str:

@@ -5,6 +5,7 @@ Not a general YAML writer: the shapes are few and known, and lines stay readable
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -143,16 +144,17 @@ def _unit(shop: Shop) -> str:
 def _zones(shop: Shop) -> list[str]:
     return [
         _zone(f"window-{shop.unit_id}", shop.unit_id, "display", shop.window),
-        _zone(f"shelf-{shop.unit_id}", shop.unit_id, "selling", shop.shelf),
+        _zone(f"shelf-{shop.unit_id}", shop.unit_id, "selling", shop.shelf, shop.categories[:1]),
         _zone(f"till-{shop.unit_id}", shop.unit_id, "queue", shop.till),
     ]
 
 
-def _zone(zone_id: str, unit_id: str, role: str, box: Box) -> str:
+def _zone(zone_id: str, unit_id: str, role: str, box: Box, categories: Sequence[str] = ()) -> str:
     corners = ", ".join(_point(corner) for corner in box.polygon())
+    shows = f"categories: [{', '.join(categories)}], " if categories else ""
     return (
         f'  - {{id: {zone_id}, unit: "{unit_id}", role: {role}, polygon: [{corners}], '
-        f"from: {_FROM}}}"
+        f"{shows}from: {_FROM}}}"
     )
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 
 from ksi_pipeline.core.time import LocalHour, Window
-from ksi_pipeline.sandbox.mall import SITE_ID, Shop
+from ksi_pipeline.sandbox.mall import CATEGORIES, SITE_ID, Shop
 from ksi_pipeline.sandbox.trail import Walk
 from video_ingest.contract import UTC_US
 
@@ -35,6 +35,21 @@ UNIT_HOURS = pa.schema(
         pa.field("exits_seen", pa.int64(), nullable=False),
         pa.field("camera_dark_s", pa.float64(), nullable=False),
         pa.field("is_camera_dark", pa.bool_(), nullable=False),
+        pa.field("is_feed_silent", pa.bool_(), nullable=False),
+    ]
+)
+
+# What the till of a unit that tells its goods apart took of each category in each open hour, 0
+# where nothing was sold: tickets with such goods, net_sales and units of them.
+CATEGORY_HOURS = pa.schema(
+    [
+        pa.field("site_id", pa.string(), nullable=False),
+        pa.field("unit_id", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("hour_start_utc", UTC_US, nullable=False),
+        pa.field("tickets", pa.int64(), nullable=False),
+        pa.field("net_sales", pa.decimal128(18, 4), nullable=False),
+        pa.field("units", pa.int64(), nullable=False),
         pa.field("is_feed_silent", pa.bool_(), nullable=False),
     ]
 )
@@ -98,14 +113,14 @@ def unit_hours(
         mine = [walk for walk in walks if walk.shop == shop.index]
         entered = [_instant(midnight, walk.entered_s) for walk in mine]
         left = [_instant(midnight, walk.left_s) for walk in mine]
-        paid = [(_instant(midnight, w.paid_s), *_basket(w)) for w in mine if w.paid_s is not None]
+        baskets = list(_baskets(mine, midnight))
         dark = outages.camera_dark.get(shop.unit_id, ())
         silent = outages.feed_silent.get(shop.unit_id, ())
         for hour in hours:
             window = Window(hour.from_utc, hour.end_utc)
             ins = [at for at in entered if window.contains(at)]
             outs = [at for at in left if window.contains(at)]
-            sold = [(cents, units) for at, cents, units in paid if window.contains(at)]
+            sold = [goods for at, goods in baskets if window.contains(at)]
             overlaps = [o for o in (window.overlap(span) for span in dark) if o is not None]
             dark_s = sum((o.end - o.start).total_seconds() for o in overlaps)
             rows.append(
@@ -116,9 +131,7 @@ def unit_hours(
                     "local_hour": hour.local_hour,
                     "entries": len(ins),
                     "exits": len(outs),
-                    "tickets": len(sold),
-                    "net_sales": Decimal(sum(cents for cents, _ in sold)).scaleb(-2),
-                    "units": sum(units for _, units in sold),
+                    **_sold(sold),
                     "entries_seen": _outside(ins, dark),
                     "exits_seen": _outside(outs, dark),
                     "camera_dark_s": dark_s,
@@ -129,16 +142,48 @@ def unit_hours(
     return rows
 
 
-def feed_rows(hours: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
-    """Turn unit-hours into what the till feed reports: the contract's fields, and amounts.
+def category_hours(
+    shops: Sequence[Shop],
+    hours: Sequence[LocalHour],
+    walks: Sequence[Walk],
+    midnight: datetime,
+    outages: Outages,
+) -> list[dict[str, Any]]:
+    """Add up one day's goods by category, rows of CATEGORY_HOURS by unit, hour and category."""
+    rows = []
+    for shop in shops:
+        baskets = list(_baskets([walk for walk in walks if walk.shop == shop.index], midnight))
+        silent = outages.feed_silent.get(shop.unit_id, ())
+        for hour in hours:
+            window = Window(hour.from_utc, hour.end_utc)
+            sold = [goods for at, goods in baskets if window.contains(at)]
+            for number, category in enumerate(shop.categories):
+                of_it = [[one for one in goods if one.category == number] for goods in sold]
+                rows.append(
+                    {
+                        "site_id": SITE_ID,
+                        "unit_id": shop.unit_id,
+                        "category": category,
+                        "hour_start_utc": hour.start_utc,
+                        **_sold([goods for goods in of_it if goods]),
+                        "is_feed_silent": any(window.overlap(span) for span in silent),
+                    }
+                )
+    return rows
 
-    Every open hour has a row, with 0 where nothing was sold; silent hours have none. Ordered by
-    time, then code.
+
+def feed_rows(hours: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Turn hours into what the till feed reports: the contract's fields, and amounts.
+
+    Rows of CATEGORY_HOURS have their category; those of UNIT_HOURS are the totals. Every open hour
+    has a row, with 0 where nothing was sold; silent hours have none. Ordered by time, then code,
+    the total first.
     """
     return [
         {
             "time": hour["hour_start_utc"].astimezone(zone).isoformat(),
             "ext_ref_code": hour["unit_id"],
+            **({"category": hour["category"]} if "category" in hour else {}),
             "num_tickets": hour["tickets"],
             # cents have a short decimal form, so that the float is written as the amount is
             "net_sales": float(hour["net_sales"]),
@@ -195,11 +240,37 @@ def _instant(midnight: datetime, seconds: float | None) -> datetime:
     return midnight + timedelta(microseconds=round((seconds or 0.0) * 1e6))
 
 
-def _basket(walk: Walk) -> tuple[int, int]:
-    """Give a buyer's ticket: cents and goods, by a dice of their own so that nobody walks anew."""
-    rng = np.random.default_rng([walk.looks, 1])
-    units = 1 + int(rng.poisson(1.2))
-    return int(np.clip(rng.lognormal(7.3, 0.5, units), 199, 19_900).astype(np.int64).sum()), units
+class _Good(NamedTuple):
+    """One piece of goods: its price, and the number of its category among CATEGORIES."""
+
+    cents: int
+    category: int
+
+
+def _baskets(walks: Iterable[Walk], midnight: datetime) -> Iterator[tuple[datetime, list[_Good]]]:
+    """Yield when each buyer paid, and what for."""
+    for walk in walks:
+        if walk.paid_s is not None:
+            yield _instant(midnight, walk.paid_s), _basket(walk)
+
+
+def _basket(walk: Walk) -> list[_Good]:
+    """Give a buyer's goods, by dice of their own so that nobody walks or pays anew."""
+    prices, kinds = (np.random.default_rng([walk.looks, stream]) for stream in (1, 2))
+    units = 1 + int(prices.poisson(1.2))
+    cents = np.clip(prices.lognormal(7.3, 0.5, units), 199, 19_900).astype(np.int64)
+    categories = kinds.integers(len(CATEGORIES), size=units)
+    return [_Good(*one) for one in zip(cents.tolist(), categories.tolist(), strict=True)]
+
+
+def _sold(baskets: Sequence[Sequence[_Good]]) -> dict[str, Any]:
+    """Add baskets up; amounts in euros."""
+    goods = [good for basket in baskets for good in basket]
+    return {
+        "tickets": len(baskets),
+        "net_sales": Decimal(sum(good.cents for good in goods)).scaleb(-2),
+        "units": len(goods),
+    }
 
 
 def _outside(instants: Iterable[datetime], windows: Sequence[Window]) -> int:

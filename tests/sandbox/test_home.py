@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -221,7 +221,7 @@ def test_samples_come_at_4_hz_and_nobody_runs(mall):
 
 
 def test_the_feed_reports_the_true_tickets_of_every_open_hour_but_the_silent_one(mall):
-    rows = json.loads(mall.feed_path.read_text(encoding="utf-8"))
+    rows = [row for row in fed_rows(mall) if "category" not in row]
     fed = {
         (row["ext_ref_code"], datetime.fromisoformat(row["time"])): row["num_tickets"]
         for row in rows
@@ -239,8 +239,11 @@ def test_the_feed_reports_the_true_tickets_of_every_open_hour_but_the_silent_one
 
 
 def test_the_feed_reports_amounts_to_the_cent_and_goods_in_the_form_of_the_contract(mall):
-    rows = json.loads(mall.feed_path.read_text(encoding="utf-8"), parse_float=Decimal)
-    fed = {(r["ext_ref_code"], datetime.fromisoformat(r["time"])): read_amounts(r) for r in rows}
+    fed = {
+        (row["ext_ref_code"], datetime.fromisoformat(row["time"])): read_amounts(row)
+        for row in fed_rows(mall)
+        if "category" not in row
+    }
     for hour in mall.unit_hours.to_pylist():
         if hour["is_feed_silent"]:
             continue
@@ -250,6 +253,31 @@ def test_the_feed_reports_amounts_to_the_cent_and_goods_in_the_form_of_the_contr
         assert hour["units"] >= hour["tickets"]
         least, most = Decimal("1.99"), Decimal("199.00")
         assert least * hour["units"] <= hour["net_sales"] <= most * hour["units"]
+
+
+def test_every_second_till_tells_its_goods_apart_and_the_parts_add_up_to_its_hours(mall):
+    totals = {(h["unit_id"], h["hour_start_utc"]): h for h in mall.unit_hours.to_pylist()}
+    parts = defaultdict(list)
+    for row in fed_rows(mall):
+        if "category" in row:
+            parts[row["ext_ref_code"], datetime.fromisoformat(row["time"])].append(row)
+    assert {unit_id for unit_id, _ in parts} == {"0002"}
+    assert len(parts) == 12
+    for key, rows in parts.items():
+        total = totals[key]
+        amounts = [read_amounts(row) for row in rows]
+        assert [row["category"] for row in rows] == ["sneakers", "boots"]
+        assert sum(one.net_sales for one in amounts) == total["net_sales"]
+        assert sum(one.units for one in amounts) == total["units"]
+        # a ticket with goods of both is one of either
+        counts = [row["num_tickets"] for row in rows]
+        assert max(counts) <= total["tickets"] <= sum(counts)
+    sums = [sum(row["num_tickets"] for row in rows) for rows in parts.values()]
+    assert sum(sums) > sum(totals[key]["tickets"] for key in parts)
+
+
+def fed_rows(mall):
+    return json.loads(mall.feed_path.read_text(encoding="utf-8"), parse_float=Decimal)
 
 
 def test_stays_begin_inside_the_visit_of_whoever_entered_except_at_the_window(mall):
