@@ -74,10 +74,10 @@ def test_columns_without_a_value_arrive_without_one(place, marts):
 def test_a_decimal_of_38_digits_arrives_with_all_of_them(place, marts):
     """Ten decimals are those of a tenant's part; NUMERIC of BigQuery has nine."""
     wide = tuple(replace(c, type="decimal(38,10)") if c.scale else c for c in COLUMNS)
-    # its stand-in adds up with 33 digits, and tells none of a column's
+    # its stand-in reckons with five decimals, and tells no digits of a column
     is_bigquery = place.config.kind == "bigquery"
-    whole = "12345678901234567890" if is_bigquery else "1234567890123456789012345678"
-    nets = (f"{whole}.0123456789", "-0.0000000001")
+    least = "0.00001" if is_bigquery else "0.0000000001"
+    nets = (f"1234567890123456789012345678{least[1:]}", f"-{least}")
     rows = [sale(date(2026, 1, 31), hour, 1, net) for hour, net in enumerate(nets)]
     wanted = marts.batches({"2026-01": rows}, columns=wide)
     place.publish(wanted)
