@@ -2,6 +2,10 @@
 
 Everything follows from the numbers of sites, units and days, so that two runs read the same rows.
 Every ticket hour is asked for twice: the first answer lacks a ticket, the second is final.
+
+What every mall has now and then is there in a small share: days on which a camera sent nothing, a
+chunk that gives no frame or only some, days on which the feed refused, a site that is closed, a
+last day that is not final, a unit whose till sends no amounts, and one whose code changes.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from ksi_pipeline.core.schemas import DATASETS, LEDGER_VIEWS
 
 UNITS = 20  # of each site
 FIRST_DAY = "2025-01-01"
-RECIPE = 2  # a new number makes a kept lake again
+RECIPE = 3  # a new number makes a kept lake again
 OPENS, CLOSES = 9, 23
+CLOSED_DAYS = "(59, 149, 239, 329)"
+WITHOUT_AMOUNTS, RELINKED = "'0003'", "'0004'"
 ASKED = "timestamptz '2026-06-01 00:00:00+00'"
+MOVED = "timestamptz '2025-07-01 00:00:00+00'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +109,43 @@ def _spine(con: duckdb.DuckDBPyConnection, sites: int, days: int) -> None:
         f"select timestamptz '{FIRST_DAY} 00:00:00+00' + to_hours(h) as hour_start_utc, h "
         f"from range({days} * 24) hours (h))"
     )
+    con.execute(
+        f"create temp macro is_open(h) as h % 24 >= {OPENS} and h % 24 < {CLOSES} "
+        f"and h // 24 not in {CLOSED_DAYS}"
+    )
+    # one of so many camera-days or feed-days of a unit is such a day
+    con.execute("create temp macro is_day(n, h, day, of) as (n * 13 + h // 24) % of = day")
+    con.execute(
+        "create temp macro code(site_id, unit_id, told) as site_id || unit_id || "
+        f"case when unit_id = {RELINKED} and told >= {MOVED} then 'b' else '' end"
+    )
     # what people do in an hour: hash-made, so that any order of rows is the same
     con.execute(
         "create temp table busy as select site_id, unit_id, hour_start_utc, "
         "(hash(n, h) % 9)::int + 1 as visit_count, (hash(h, n) % 5)::int as entry_count "
-        f"from units join hours using (site_id) where h % 24 >= {OPENS} and h % 24 < {CLOSES}"
+        "from units join hours using (site_id) where is_open(h)"
     )
 
 
 _ALWAYS = "null::timestamptz as valid_from_utc, null::timestamptz as valid_to_utc"
 _VERSIONS = "1 as rule_version, 'g1' as geometry_version"
-_TICKETS = """
-    select 'pos' as connector_id, site_id || unit_id as ext_ref_code, hour_start_utc,
+_TICKETS = f"""
+    select 'pos' as connector_id, code(site_id, unit_id, hour_start_utc) as ext_ref_code,
+        hour_start_utc,
         0 as utc_offset_s, category, ticket_count * share - late as num_tickets,
-        0 as num_returns, (ticket_count * share - late) * 20 as gross_sales,
-        0 as returns_amount, (ticket_count * share - late) * 20 as net_sales,
-        (ticket_count * share - late) * 2 as units, 'EUR' as currency, false as tax_included,
+        0 as num_returns, amount as gross_sales,
+        amount * 0 as returns_amount, amount as net_sales,
+        (ticket_count * share - late) * 2 as units,
+        case when amount is not null then 'EUR' end as currency,
+        case when amount is not null then false end as tax_included,
         hour_start_utc + to_hours(case when late = 1 then 1 else 200 end) as fetched_at_utc,
         'raw' || late as raw_sha256, row_number
     from (select *, visit_count + 3 as ticket_count from busy),
         (values (1, null, 0), (1, 'women', 1), (1, 'men', 2), (1, 'kids', 3), (1, 'shoes', 4))
             kinds (share, category, row_number),
-        (values (1), (0)) answers (late)
+        (values (1), (0)) answers (late),
+        lateral (select case when unit_id <> {WITHOUT_AMOUNTS}
+            then (ticket_count * share - late) * 20 end as amount)
     order by hour_start_utc, ext_ref_code
 """
 _DATASETS = {
@@ -162,31 +184,43 @@ _DATASETS = {
         "(values ('zone', 'floor-'), ('line', 'door-')) seen (kind, name)"
     ),
     "space_link": (
-        "select site_id, unit_id, 'pos' as connector_id, site_id || unit_id as ext_ref_code, "
-        f"{_ALWAYS} from units"
+        "select site_id, unit_id, 'pos' as connector_id, "
+        "code(site_id, unit_id, coalesce(valid_from_utc, timestamptz '-infinity')) as ext_ref_code,"
+        " valid_from_utc, valid_to_utc from units, "
+        f"(values (null, null, false), (null, {MOVED}, true), ({MOVED}, null, true)) "
+        "versions (valid_from_utc, valid_to_utc, is_moved) "
+        f"where is_moved = (unit_id = {RELINKED})"
     ),
     "site_hours": (
         "select site_id, hour_start_utc, hour_start_utc as hour_from_utc, "
         "hour_start_utc + interval 1 hour as hour_end_utc, hour_start_utc::timestamp as local_hour,"
         " 0 as utc_offset_s, hour_start_utc::date as business_date, "
-        f"case when h % 24 >= {OPENS} and h % 24 < {CLOSES} then 3600.0 else 0.0 end as open_s, "
+        "case when is_open(h) then 3600.0 else 0.0 end as open_s, "
         "true as is_hours_known from hours"
     ),
     "site_open_spans": (
         "select site_id, hour_start_utc, hour_start_utc as open_from_utc, "
         "hour_start_utc + interval 1 hour as open_to_utc from hours "
-        f"where h % 24 >= {OPENS} and h % 24 < {CLOSES}"
+        "where is_open(h)"
     ),
     # a camera's day is one chunk, a feed's day one answer
     "coverage": (
         "select site_id, 'camera' as source_kind, 'cam-' || unit_id as source_id, "
         "'chunk' || h as key, hour_start_utc as from_utc, "
-        "hour_start_utc + interval 1 day as to_utc, 'complete' as status, "
-        "null as reason, 86400.0 as observed_s, 86400.0 as expected_s, "
+        "hour_start_utc + interval 1 day as to_utc, "
+        "case when is_day(n, h, 1, 97) then 'unreadable' else 'complete' end as status, "
+        "case when is_day(n, h, 1, 97) then 'chunk_unreadable' end as reason, "
+        "case when is_day(n, h, 1, 97) then 0.0 when is_day(n, h, 2, 97) then 64800.0 "
+        "else 86400.0 end as observed_s, 86400.0 as expected_s, "
         "null::timestamptz as fetched_at_utc "
-        "from units join hours using (site_id) where h % 24 = 0 union all "
-        "select null, 'feed', 'pos', site_id || unit_id, hour_start_utc, "
-        f"hour_start_utc + interval 1 day, 'complete', null, 86400.0, 86400.0, {ASKED} "
+        "from units join hours using (site_id) where h % 24 = 0 and not is_day(n, h, 0, 97) "
+        "union all "
+        "select null, 'feed', 'pos', code(site_id, unit_id, hour_start_utc), hour_start_utc, "
+        "hour_start_utc + interval 1 day, "
+        "case when is_day(n, h, 5, 89) then 'refused' else 'complete' end, "
+        "case when is_day(n, h, 5, 89) then 'feed_refused' end, 86400.0, 86400.0, "
+        "case when h >= max(h) over () then hour_start_utc + interval 1 day "
+        f"else {ASKED} end "
         "from units join hours using (site_id) where h % 24 = 0"
     ),
     "visits": (
