@@ -1,6 +1,6 @@
 -- Grain: one row per connector, ext_ref_code, hour and category of the newest answer for that hour.
 -- The unit of revision is the whole set of rows of one answer: a category that the newest answer
--- left out is gone.
+-- left out is gone. has_total: the answer has a row without category, the hour's total.
 
 with
 
@@ -13,14 +13,16 @@ ticket_hours as (
 -- an answer has many rows of an hour: engines rank fewer answers than rows
 answers as (
 
-    select distinct
+    select
         connector_id,
         ext_ref_code,
         hour_start_utc,
         fetched_at_utc,
-        raw_sha256
+        raw_sha256,
+        max(case when category is null then 1 else 0 end) as has_total
 
     from ticket_hours
+    group by connector_id, ext_ref_code, hour_start_utc, fetched_at_utc, raw_sha256
 
 ),
 
@@ -55,7 +57,8 @@ final as (
         ticket_hours.tax_included,
         ticket_hours.fetched_at_utc,
         ticket_hours.raw_sha256,
-        ticket_hours.row_number
+        ticket_hours.row_number,
+        ranked.has_total = 1 as has_total
 
     from ticket_hours
     inner join ranked

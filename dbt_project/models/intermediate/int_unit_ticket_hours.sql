@@ -48,6 +48,7 @@ final as (
         ticket_hours.connector_id,
         ticket_hours.ext_ref_code,
         ticket_hours.category,
+        ticket_hours.has_total,
         ticket_hours.num_tickets,
         ticket_hours.num_returns,
         ticket_hours.gross_sales,

@@ -29,34 +29,11 @@ ticket_hours as (
 
 ),
 
-totals as (
-
-    select
-        site_id,
-        unit_id,
-        connector_id,
-        ext_ref_code,
-        hour_start_utc
-
-    from ticket_hours
-    where category is null
-
-),
-
 -- with a total, only the total; without one, all categories
 counted as (
 
-    select ticket_hours.*
-
-    from ticket_hours
-    left join totals
-        on
-            ticket_hours.site_id = totals.site_id
-            and ticket_hours.unit_id = totals.unit_id
-            and ticket_hours.connector_id = totals.connector_id
-            and ticket_hours.ext_ref_code = totals.ext_ref_code
-            and ticket_hours.hour_start_utc = totals.hour_start_utc
-    where ticket_hours.category is null or totals.site_id is null
+    select * from ticket_hours
+    where category is null or not has_total
 
 ),
 
