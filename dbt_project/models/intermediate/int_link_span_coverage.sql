@@ -37,65 +37,101 @@ link_spans as (
 
 ),
 
-answered as (
+links as (
 
-    select
-        link_spans.*,
-        coverage.reason,
-        coverage.fetched_at_utc,
-        coverage.status = 'complete' as is_complete,
-        coverage.status in ('complete', 'silent') as is_answer,
-        greatest(coverage.from_utc, link_spans.from_utc) as answered_from_utc,
-        least(coverage.to_utc, link_spans.to_utc) as answered_to_utc
-
-    from link_spans
-    left join coverage
-        on
-            link_spans.connector_id = coverage.source_id
-            and link_spans.ext_ref_code = coverage.source_key
-            and link_spans.day_utc = coverage.day_utc
-            and link_spans.from_utc < coverage.to_utc
-            and link_spans.to_utc > coverage.from_utc
-            and coverage.source_kind = 'feed'
-            and (coverage.site_id is null or link_spans.site_id = coverage.site_id)
+    select * from {{ ref('stg_space_link') }}
 
 ),
 
+linked_codes as (
+
+    select distinct
+        site_id,
+        connector_id,
+        ext_ref_code
+
+    from links
+
+),
+
+answers as (
+
+    select
+        linked_codes.site_id,
+        linked_codes.connector_id,
+        linked_codes.ext_ref_code,
+        coverage.day_utc,
+        coverage.from_utc,
+        coverage.to_utc,
+        coverage.reason,
+        coverage.fetched_at_utc,
+        coverage.status = 'complete' as is_complete,
+        coverage.status in ('complete', 'silent') as is_answer
+
+    from coverage
+    inner join linked_codes
+        on
+            coverage.source_id = linked_codes.connector_id
+            and coverage.source_key = linked_codes.ext_ref_code
+            and (coverage.site_id is null or coverage.site_id = linked_codes.site_id)
+    where coverage.source_kind = 'feed'
+
+),
+
+-- by code and day: there are many more pieces of hours than answers
 ordered as (
 
     select
         *,
-        max(case when is_complete then answered_to_utc end) over (
-            partition by
-                site_id,
-                unit_id,
-                connector_id,
-                ext_ref_code,
-                hour_start_utc,
-                span_kind,
-                from_utc
-            order by answered_from_utc, answered_to_utc
+        max(case when is_complete then to_utc end) over (
+            partition by site_id, connector_id, ext_ref_code, day_utc
+            order by from_utc, to_utc
             rows between unbounded preceding and 1 preceding
         ) as answered_until_utc
 
-    from answered
+    from answers
+
+),
+
+fresh as (
+
+    select
+        *,
+        case
+            when answered_until_utc > from_utc then answered_until_utc
+            else from_utc
+        end as fresh_from_utc
+
+    from ordered
 
 ),
 
 pieces as (
 
     select
-        *,
+        link_spans.*,
+        fresh.reason,
+        fresh.fetched_at_utc,
+        fresh.is_complete,
+        fresh.is_answer,
         case
-            when is_complete is null or not is_complete then 0
-            when answered_until_utc is null or answered_until_utc <= answered_from_utc
-                then {{ microseconds_between('answered_from_utc', 'answered_to_utc') }}
-            when answered_until_utc < answered_to_utc
-                then {{ microseconds_between('answered_until_utc', 'answered_to_utc') }}
+            when fresh.is_complete and fresh.fresh_from_utc < fresh.to_utc
+                then {{ overlap_us(
+                    'fresh.fresh_from_utc', 'fresh.to_utc',
+                    'link_spans.from_utc', 'link_spans.to_utc'
+                ) }}
             else 0
         end as newly_answered_us
 
-    from ordered
+    from link_spans
+    left join fresh
+        on
+            link_spans.site_id = fresh.site_id
+            and link_spans.connector_id = fresh.connector_id
+            and link_spans.ext_ref_code = fresh.ext_ref_code
+            and link_spans.day_utc = fresh.day_utc
+            and link_spans.from_utc < fresh.to_utc
+            and link_spans.to_utc > fresh.from_utc
 
 ),
 

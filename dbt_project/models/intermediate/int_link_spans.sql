@@ -21,7 +21,8 @@ links as (
 
 ),
 
-final as (
+-- of what two links say alike, before an hour is spread over its pieces
+link_hours as (
 
     select distinct
         unit_hours.site_id,
@@ -29,12 +30,7 @@ final as (
         links.connector_id,
         links.ext_ref_code,
         unit_hours.hour_start_utc,
-        unit_hours.hour_end_utc,
-        span_days.span_kind,
-        span_days.from_utc,
-        span_days.to_utc,
-        span_days.span_us,
-        span_days.day_utc
+        unit_hours.hour_end_utc
 
     from unit_hours
     inner join links
@@ -42,10 +38,29 @@ final as (
             unit_hours.site_id = links.site_id
             and unit_hours.unit_id = links.unit_id
             and {{ valid_at('links', 'unit_hours.hour_start_utc') }}
+
+),
+
+final as (
+
+    select
+        link_hours.site_id,
+        link_hours.unit_id,
+        link_hours.connector_id,
+        link_hours.ext_ref_code,
+        link_hours.hour_start_utc,
+        link_hours.hour_end_utc,
+        span_days.span_kind,
+        span_days.from_utc,
+        span_days.to_utc,
+        span_days.span_us,
+        span_days.day_utc
+
+    from link_hours
     inner join span_days
         on
-            unit_hours.site_id = span_days.site_id
-            and unit_hours.hour_start_utc = span_days.hour_start_utc
+            link_hours.site_id = span_days.site_id
+            and link_hours.hour_start_utc = span_days.hour_start_utc
 
 )
 
