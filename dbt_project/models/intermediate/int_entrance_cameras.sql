@@ -1,11 +1,19 @@
--- Grain: one row per site, unit, local hour, entrance line and camera that sees the line then.
--- An entrance that no camera sees has one row with camera_id null: its people go uncounted.
+-- Grain: one row per site, unit, local hour, entrance line and camera that sees the line then; of
+-- several versions of a line or a view that hold at once, a row each.
+-- An entrance that no camera sees has one row with camera_id null: its people go uncounted. Not
+-- distinct: who asks which units or cameras there are makes it so, once.
 
 with
 
-entrance_lines as (
+unit_hours as (
 
-    select * from {{ ref('int_entrance_lines') }}
+    select * from {{ ref('int_unit_hours') }}
+
+),
+
+lines as (
+
+    select * from {{ ref('stg_space_line') }}
 
 ),
 
@@ -17,20 +25,26 @@ camera_sees as (
 
 final as (
 
-    select distinct
-        entrance_lines.site_id,
-        entrance_lines.unit_id,
-        entrance_lines.hour_start_utc,
-        entrance_lines.line_id,
+    select
+        unit_hours.site_id,
+        unit_hours.unit_id,
+        unit_hours.hour_start_utc,
+        lines.line_id,
         camera_sees.camera_id
 
-    from entrance_lines
+    from unit_hours
+    inner join lines
+        on
+            unit_hours.site_id = lines.site_id
+            and unit_hours.unit_id = lines.unit_id
+            and lines.role = 'entrance'
+            and {{ valid_at('lines', 'unit_hours.hour_start_utc') }}
     left join camera_sees
         on
-            entrance_lines.site_id = camera_sees.site_id
-            and entrance_lines.line_id = camera_sees.sees_id
+            lines.site_id = camera_sees.site_id
+            and lines.line_id = camera_sees.sees_id
             and camera_sees.sees_kind = 'line'
-            and {{ valid_at('camera_sees', 'entrance_lines.hour_start_utc') }}
+            and {{ valid_at('camera_sees', 'unit_hours.hour_start_utc') }}
 
 )
 

@@ -9,35 +9,47 @@ staff_rules as (
 
 ),
 
-zone_hours as (
+zones as (
 
-    select * from {{ ref('int_zone_hours') }}
+    select * from {{ ref('stg_space_zone') }}
 
 ),
 
-zone_cameras as (
+camera_sees as (
 
-    select * from {{ ref('int_zone_cameras') }}
+    select * from {{ ref('stg_space_camera_sees') }}
+
+),
+
+site_hours as (
+
+    select * from {{ ref('int_site_hours') }}
 
 ),
 
 final as (
 
     select distinct
-        zone_cameras.site_id,
-        zone_cameras.hour_start_utc,
-        zone_cameras.business_date,
-        zone_cameras.camera_id
+        site_hours.site_id,
+        site_hours.hour_start_utc,
+        site_hours.business_date,
+        camera_sees.camera_id
 
-    from zone_cameras
-    inner join zone_hours
+    from staff_rules
+    inner join zones
         on
-            zone_cameras.site_id = zone_hours.site_id
-            and zone_cameras.zone_id = zone_hours.zone_id
-            and zone_cameras.unit_id = zone_hours.unit_id
-            and zone_cameras.hour_start_utc = zone_hours.hour_start_utc
-            and zone_hours.role = 'staff'
-    inner join staff_rules on zone_cameras.site_id = staff_rules.site_id
+            staff_rules.site_id = zones.site_id
+            and zones.role = 'staff'
+    inner join camera_sees
+        on
+            zones.site_id = camera_sees.site_id
+            and zones.zone_id = camera_sees.sees_id
+            and camera_sees.sees_kind = 'zone'
+    inner join site_hours
+        on
+            zones.site_id = site_hours.site_id
+            and {{ valid_at('zones', 'site_hours.hour_start_utc') }}
+            and {{ valid_at('camera_sees', 'site_hours.hour_start_utc') }}
 
 )
 

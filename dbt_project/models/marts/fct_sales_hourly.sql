@@ -54,22 +54,6 @@ feeds as (
 
 ),
 
--- half an hour's tickets are not the hour's: what came of an hour that was not covered stays in the
--- lake
-observed as (
-
-    select sales.*
-
-    from sales
-    inner join feeds
-        on
-            sales.site_id = feeds.site_id
-            and sales.unit_id = feeds.unit_id
-            and sales.hour_start_utc = feeds.hour_start_utc
-    where feeds.is_whole_hour_observed = 1
-
-),
-
 joined as (
 
     select
@@ -102,11 +86,14 @@ joined as (
             unit_hours.site_id = feeds.site_id
             and unit_hours.unit_id = feeds.unit_id
             and unit_hours.hour_start_utc = feeds.hour_start_utc
-    left join observed
+    -- half an hour's tickets are not the hour's: what came of an hour that was not covered stays in
+    -- the lake
+    left join sales as observed
         on
-            unit_hours.site_id = observed.site_id
-            and unit_hours.unit_id = observed.unit_id
-            and unit_hours.hour_start_utc = observed.hour_start_utc
+            feeds.site_id = observed.site_id
+            and feeds.unit_id = observed.unit_id
+            and feeds.hour_start_utc = observed.hour_start_utc
+            and feeds.is_whole_hour_observed = 1
 
 ),
 
