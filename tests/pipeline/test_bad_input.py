@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from ksi_pipeline.core.time import Window, parse_instant
+from ksi_pipeline.defs.steps.build import mark_first_built, plan_build
 from ksi_pipeline.defs.steps.chunk_inbox import find_chunks
 from ksi_pipeline.defs.steps.days import days_to_run
 from ksi_pipeline.defs.steps.deliveries import import_deliveries
@@ -23,6 +24,7 @@ from ksi_pipeline.store.lake_views import pending_seq
 from ksi_pipeline.store.tables import QUARANTINE
 
 from .homes import NOW, SPACE, TOKEN, make_workspace
+from .shop_days import forget_touched
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -364,6 +366,29 @@ def test_new_rows_of_a_code_that_nobody_linked_alone_make_a_build_due(shop):
             parse_answers(workspace)
             due.append(pending_seq(workspace.store))
     assert due[0] == due[1] < due[2]
+
+
+def test_refused_rows_make_a_build_due_once_though_nobody_knows_their_hour(shop):
+    home = shop()
+    with PosApi([], token=TOKEN) as api:
+        (home / "connectors.yaml").write_text(CONNECTORS.format(url=api.url, good=api.url))
+        workspace = make_workspace(home)
+
+        def plan_after(rows, day):
+            workspace.clock = lambda: NOW + timedelta(days=day)
+            api.script(Fault(body=json.dumps(rows).encode(), times=2))
+            pull_answers(workspace, MORNING)
+            api.faults.clear()
+            parse_answers(workspace)
+            forget_touched(workspace)
+            return plan_build(workspace, full_refresh=day == 1)
+
+        mark_first_built(workspace, plan_after(ROWS, 1))
+        assert plan_after(ROWS, 2) is None
+        due = plan_after([*ROWS, {**ROWS[0], "time": "2026-03-02T10:30:00+01:00"}], 3)
+        assert due.unit_hours == 0
+        mark_first_built(workspace, due)
+        assert plan_build(workspace, full_refresh=False) is None
 
 
 def test_a_failed_second_question_leaves_the_reason_that_the_first_answer_gave(shop):

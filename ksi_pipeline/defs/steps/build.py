@@ -13,6 +13,7 @@ from ksi_pipeline.defs.steps.final_after import (
 )
 from ksi_pipeline.defs.steps.metric_rules import built_rules, metric_rules, noted, project_vars
 from ksi_pipeline.defs.steps.model_columns import BUILT_WITH, built_columns, columns_digest
+from ksi_pipeline.defs.steps.quarantine import newest_refused_tickets
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.space.metrics import Rules
 from ksi_pipeline.store.lake_views import open_duckdb, pending_seq, register_lake
@@ -22,6 +23,8 @@ from ksi_pipeline.store.store import Change
 _BUILT, _PUBLISHED = "marts built up to", "marts published up to"
 # what the models before the Python steps hold
 _FIRST = "models before Python built up to"
+# nobody can say of which hour a row that cannot be read is, so it affects none
+_REFUSED = "refused ticket rows built up to"
 
 # Models that read what Python made of other models; dbt builds them in a second selection. With a
 # plus behind it, their tests too.
@@ -38,6 +41,7 @@ class BuildPlan:
         full_refresh: whether every mart is built whole.
         because: why it is though nobody asked for it; null where somebody did, or it is not.
         columns: hash of the columns that the models are built with.
+        refused: number of the newest refused ticket row.
         rules: by which the marts count; a file that is edited meanwhile is for the next build.
     """
 
@@ -46,6 +50,7 @@ class BuildPlan:
     full_refresh: bool
     because: str | None
     columns: str
+    refused: int
     rules: Rules
 
 
@@ -61,14 +66,20 @@ def plan_build(workspace: Workspace, *, full_refresh: bool) -> BuildPlan | None:
     full_refresh |= because is not None
     note_final_after(workspace)
     seq = pending_seq(store)
-    if full_refresh and seq is None:
+    refused = newest_refused_tickets(workspace)
+    has_refused_more = is_first_built(workspace) and refused > _built_refused(workspace)
+    if seq is None and (full_refresh or has_refused_more):
         seq = int(store.ledger.inputs_of(_PUBLISHED) or 0)
     if seq is None:
         return None
     count = register_lake(
         store, up_to_seq=seq, all_hours=full_refresh, memory_limit=workspace.memory_limit
     )
-    return BuildPlan(seq, count, full_refresh, because, columns, rules)
+    return BuildPlan(seq, count, full_refresh, because, columns, refused, rules)
+
+
+def _built_refused(workspace: Workspace) -> int:
+    return int(workspace.store.ledger.inputs_of(_REFUSED) or 0)
 
 
 def _why_all(workspace: Workspace, rules: Rules, columns: str) -> str | None:
@@ -86,6 +97,7 @@ def mark_first_built(workspace: Workspace, plan: BuildPlan) -> None:
     """Note that the build database holds the models of the first selection up to the plan."""
     # A full refresh may repeat a sequence; forgetting the rest builds and publishes it again.
     steps = {_FIRST: str(plan.up_to_seq), BUILT_WITH: plan.columns, **noted(plan.rules)}
+    steps[_REFUSED] = str(plan.refused)
     change = Change(steps=steps, dropped_steps=[_BUILT, _PUBLISHED])
     workspace.store.commit(change)
 

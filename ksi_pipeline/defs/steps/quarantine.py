@@ -31,6 +31,18 @@ def newest_quarantine(workspace: Workspace) -> int:
     return int(workspace.store.ledger.rows(newest)[0]["newest"])
 
 
+def newest_refused_tickets(workspace: Workspace) -> int:
+    """Give the number of the newest row that fct_ticket_reconciliation_daily counts as refused.
+
+    E_UNKNOWN_CODE is a notice: its rows were loaded and wait for their link.
+    """
+    newest = select(func.coalesce(func.max(QUARANTINE.c.quarantine_id), 0).label("newest"))
+    refused = newest.where(
+        QUARANTINE.c.source.startswith("tickets:"), QUARANTINE.c.code != "E_UNKNOWN_CODE"
+    )
+    return int(workspace.store.ledger.rows(refused)[0]["newest"])
+
+
 def set_aside_since(workspace: Workspace, newest: int) -> list[SetAside]:
     """Give what was set aside after a quarantine row, in the order in which it was."""
     later = select(QUARANTINE).where(QUARANTINE.c.quarantine_id > newest)
