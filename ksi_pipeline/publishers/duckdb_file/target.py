@@ -71,6 +71,8 @@ class DuckdbTarget:
         self._sweep()
         if self._path.exists():
             shutil.copyfile(self._path, self._new)
+            if _log(self._path).exists():
+                shutil.copyfile(_log(self._path), _log(self._new))
         with self._open(self._new, writes=True) as connection:
             statements = []
             for mart in marts_of([change.part for change in load]):
@@ -89,6 +91,8 @@ class DuckdbTarget:
     def apply(self, load: Sequence[Change], accept: Accept) -> None:
         """Put the new file in the place of the old one; what was added up is what readers get."""
         accept({c.part: self._staged[c.part] for c in load if c.part in self._staged})
+        # readers would add what it says to the new file
+        _log(self._path).unlink(missing_ok=True)
         os.replace(self._new, self._path)
         sync(self._path.parent)
 
@@ -135,8 +139,13 @@ class DuckdbTarget:
             ) from error
 
     def _sweep(self) -> None:
-        for path in (self._new, self._new.with_name(f"{self._new.name}.wal")):
+        for path in (self._new, _log(self._new)):
             path.unlink(missing_ok=True)
+
+
+def _log(path: Path) -> Path:
+    """Give where DuckDB keeps what was committed and is not in the file yet."""
+    return path.with_name(f"{path.name}.wal")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[Column, ...] | None:
