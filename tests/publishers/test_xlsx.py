@@ -8,7 +8,7 @@ import fastexcel
 import pytest
 from rustpy_xlsxwriter import FastExcel
 
-from ksi_pipeline.core.errors import PublishRefused
+from ksi_pipeline.core.errors import ContractError, PublishRefused
 from ksi_pipeline.publishers.files.xlsx_file import figures_as_xlsx, write_xlsx, xlsx_figures
 
 from .places import COLUMNS, JANUARY, MART, NAMES, FilesPlace, Marts
@@ -63,6 +63,14 @@ def test_a_column_of_which_a_number_has_16_digits_is_text(tmp_path):
     cells = fastexcel.read_excel(tmp_path / "a.xlsx").load_sheet(0).to_polars()
     assert list(cells["tickets"]) == ["-1000000000000000", "7"]
     assert list(cells["net_sales"]) == [99999999999.1234] * 2
+
+
+def test_a_text_that_no_cell_holds_is_told_with_its_file(tmp_path):
+    rows = [(row[0], "0" * 32_768, *row[2:]) for row in JANUARY]
+    batch = Marts(tmp_path / "marts").batch("2026-01", rows)
+    with pytest.raises(ContractError, match=r"a\.xlsx .*32,767") as caught:
+        write(tmp_path / "a.xlsx", batch)
+    assert caught.value.code == "E_TARGET_TYPE"
 
 
 def test_a_mart_without_a_number_is_written(tmp_path):

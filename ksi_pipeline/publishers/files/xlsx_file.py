@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import fastexcel
 
-from ksi_pipeline.core.errors import ConfigError
+from ksi_pipeline.core.errors import ConfigError, ContractError
 from ksi_pipeline.core.publishing import Batch, Column, Figures
 from ksi_pipeline.publishers.figures import DUCKDB, Words
 from ksi_pipeline.publishers.parquet import duckdb_type, parquet_figures, relation_figures, source
@@ -59,6 +59,7 @@ def write_xlsx(connection: duckdb.DuckDBPyConnection, batch: Batch, path: Path) 
 
     Raises:
         ConfigError: E_TARGET_DRIVER, what writes XLSX is not installed.
+        ContractError: E_TARGET_TYPE, a text is longer than a cell holds.
     """
     try:
         from rustpy_xlsxwriter import FastExcel, Format
@@ -83,7 +84,15 @@ def write_xlsx(connection: duckdb.DuckDBPyConnection, batch: Batch, path: Path) 
         rows = table.slice(first, MOST_ROWS)
         given: Any = rows if rows.num_rows else [dict.fromkeys(table.column_names)]
         book = book.sheet(f"rows {number}", given, column_formats=formats)
-    book.save()
+    try:
+        book.save()
+    except RuntimeError as error:
+        raise ContractError(
+            f"{path.name} cannot be written ({error}). Nothing was published; readers keep what "
+            "they had. Shorten the text in the model of the mart, or take xlsx out of formats:, or "
+            "the mart out of marts:.",
+            code="E_TARGET_TYPE",
+        ) from error
 
 
 def xlsx_figures(connection: duckdb.DuckDBPyConnection, path: Path, batch: Batch) -> Figures:
