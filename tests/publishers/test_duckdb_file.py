@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import duckdb
+import pytest
 
+from ksi_pipeline.core.errors import TransientError
 from ksi_pipeline.core.publishing import Part
 
 from .places import MART, ROWS, DuckdbPlace, Marts
@@ -44,3 +46,18 @@ def test_rows_that_only_the_log_of_a_killed_client_has_are_removed(tmp_path):
     assert sorted(os.listdir(place.path.parent)) == [".ksi.duckdb.lock", "ksi.duckdb"]
     with duckdb.connect(str(place.path), read_only=True) as connection:
         assert connection.execute("from notes").fetchall() == [("theirs",)]
+
+
+def test_a_damaged_file_is_told_and_one_that_is_moved_away_is_made_anew(tmp_path):
+    place, batches = DuckdbPlace(tmp_path), Marts(tmp_path / "marts").batches()
+    place.publish(batches)
+    with place.path.open("r+b") as file:
+        # behind three headers
+        file.seek(3 * 4096)
+        file.write(bytes(4096))
+    with pytest.raises(TransientError, match="Corrupt database file") as caught:
+        place.publish(batches)
+    assert caught.value.code == "E_TARGET_UNREACHABLE"
+    place.path.unlink()
+    place.publish(batches)
+    assert place.rows() == sorted(row for rows in ROWS.values() for row in rows)

@@ -130,11 +130,15 @@ class DuckdbTarget:
                 yield connection
                 connection.execute("use memory")
                 connection.execute("detach held")
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
+            # of blocks that are damaged it has no class of its own
+            if not isinstance(error, duckdb.IOException) and type(error) is not duckdb.Error:
+                raise
             raise TransientError(
                 f"Target {self.target_id!r}: {self._path} could not be opened or written "
                 f"({str(error).splitlines()[0]}). Readers keep what they had. Close what holds the "
-                "file open for writing, or mend the disk; then publish again.",
+                "file open for writing, or mend the disk, or move a damaged file away; then "
+                "publish again.",
                 code="E_TARGET_UNREACHABLE",
             ) from error
 
