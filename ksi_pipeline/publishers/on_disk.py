@@ -29,6 +29,6 @@ def only_publisher(lock: Path, target: str) -> Iterator[None]:
 def _is_locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
