@@ -184,6 +184,8 @@ def _run(call: dict[str, Any], streams: list[int]) -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - this fork never returns to whom it was forked from
         traceback.print_exc()
     finally:

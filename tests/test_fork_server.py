@@ -36,6 +36,12 @@ def test_what_a_program_raises_is_written_where_the_caller_reads():
     assert "KeyError: 'a key'" in done.stderr
 
 
+def test_what_a_program_exits_with_is_written_where_it_is_no_number():
+    with ForkServer("program", "raise SystemExit('no such file')", []) as server:
+        done = call(server)
+    assert (done.returncode, done.stderr) == (1, "no such file\n")
+
+
 def test_streams_arguments_environment_and_folder_are_those_of_the_caller(tmp_path):
     program = (
         "import os, sys\n"
