@@ -184,8 +184,8 @@ def main() -> None:
         name, room, lake, url = given.one
         run_one(name, Path(room), Path(lake), url)
         return
-    sys.path.insert(0, str(HERE.parent / "tests" / "services"))
-    from postgres import running_postgres
+    sys.path.insert(0, str(HERE.parent))
+    from tests.services.postgres import running_postgres
 
     with tempfile.TemporaryDirectory() as folder, running_postgres() as server:
         lake = Path(folder) / "lake"
