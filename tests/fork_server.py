@@ -176,6 +176,10 @@ def _run(call: dict[str, Any], streams: list[int]) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        # where tests run in the background SIGINT is ignored, and Dagster lets SIGTERM be what
+        # SIGINT is
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(call["folder"])
         os.environ.clear()
         os.environ.update(call["environment"])
