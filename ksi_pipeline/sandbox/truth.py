@@ -113,14 +113,10 @@ def unit_hours(
         mine = [walk for walk in walks if walk.shop == shop.index]
         entered = [_instant(midnight, walk.entered_s) for walk in mine]
         left = [_instant(midnight, walk.left_s) for walk in mine]
-        baskets = list(_baskets(mine, midnight))
         dark = outages.camera_dark.get(shop.unit_id, ())
-        silent = outages.feed_silent.get(shop.unit_id, ())
-        for hour in hours:
-            window = Window(hour.from_utc, hour.end_utc)
+        for hour, window, sold, is_silent in _till_hours(shop, hours, mine, midnight, outages):
             ins = [at for at in entered if window.contains(at)]
             outs = [at for at in left if window.contains(at)]
-            sold = [goods for at, goods in baskets if window.contains(at)]
             overlaps = [o for o in (window.overlap(span) for span in dark) if o is not None]
             dark_s = sum((o.end - o.start).total_seconds() for o in overlaps)
             rows.append(
@@ -136,7 +132,7 @@ def unit_hours(
                     "exits_seen": _outside(outs, dark),
                     "camera_dark_s": dark_s,
                     "is_camera_dark": dark_s >= (window.end - window.start).total_seconds(),
-                    "is_feed_silent": any(window.overlap(span) for span in silent),
+                    "is_feed_silent": is_silent,
                 }
             )
     return rows
@@ -152,11 +148,10 @@ def category_hours(
     """Add up one day's goods by category, rows of CATEGORY_HOURS by unit, hour and category."""
     rows = []
     for shop in shops:
-        baskets = list(_baskets([walk for walk in walks if walk.shop == shop.index], midnight))
-        silent = outages.feed_silent.get(shop.unit_id, ())
-        for hour in hours:
-            window = Window(hour.from_utc, hour.end_utc)
-            sold = [goods for at, goods in baskets if window.contains(at)]
+        if not shop.categories:
+            continue
+        mine = [walk for walk in walks if walk.shop == shop.index]
+        for hour, _, sold, is_silent in _till_hours(shop, hours, mine, midnight, outages):
             for number, category in enumerate(shop.categories):
                 of_it = [[one for one in goods if one.category == number] for goods in sold]
                 rows.append(
@@ -166,7 +161,7 @@ def category_hours(
                         "category": category,
                         "hour_start_utc": hour.start_utc,
                         **_sold([goods for goods in of_it if goods]),
-                        "is_feed_silent": any(window.overlap(span) for span in silent),
+                        "is_feed_silent": is_silent,
                     }
                 )
     return rows
@@ -247,11 +242,20 @@ class _Good(NamedTuple):
     category: int
 
 
-def _baskets(walks: Iterable[Walk], midnight: datetime) -> Iterator[tuple[datetime, list[_Good]]]:
-    """Yield when each buyer paid, and what for."""
-    for walk in walks:
-        if walk.paid_s is not None:
-            yield _instant(midnight, walk.paid_s), _basket(walk)
+def _till_hours(
+    shop: Shop,
+    hours: Sequence[LocalHour],
+    walks: Iterable[Walk],
+    midnight: datetime,
+    outages: Outages,
+) -> Iterator[tuple[LocalHour, Window, list[list[_Good]], bool]]:
+    """Yield each hour with what each of its buyers paid for, and whether the feed is silent."""
+    paid = [(_instant(midnight, w.paid_s), _basket(w)) for w in walks if w.paid_s is not None]
+    silent = outages.feed_silent.get(shop.unit_id, ())
+    for hour in hours:
+        window = Window(hour.from_utc, hour.end_utc)
+        sold = [goods for at, goods in paid if window.contains(at)]
+        yield hour, window, sold, any(window.overlap(span) for span in silent)
 
 
 def _basket(walk: Walk) -> list[_Good]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from ksi_pipeline.defs.workspace import Workspace
 from ksi_pipeline.store.tables import QUARANTINE
@@ -27,8 +27,7 @@ class SetAside:
 
 def newest_quarantine(workspace: Workspace) -> int:
     """Give the number of the newest quarantine row, 0 when there is none."""
-    newest = select(func.coalesce(func.max(QUARANTINE.c.quarantine_id), 0).label("newest"))
-    return int(workspace.store.ledger.rows(newest)[0]["newest"])
+    return _newest(workspace)
 
 
 def newest_refused_tickets(workspace: Workspace) -> int:
@@ -36,11 +35,16 @@ def newest_refused_tickets(workspace: Workspace) -> int:
 
     E_UNKNOWN_CODE is a notice: its rows were loaded and wait for their link.
     """
-    newest = select(func.coalesce(func.max(QUARANTINE.c.quarantine_id), 0).label("newest"))
-    refused = newest.where(
-        QUARANTINE.c.source.startswith("tickets:"), QUARANTINE.c.code != "E_UNKNOWN_CODE"
+    return _newest(
+        workspace,
+        QUARANTINE.c.source.startswith("tickets:"),
+        QUARANTINE.c.code != "E_UNKNOWN_CODE",
     )
-    return int(workspace.store.ledger.rows(refused)[0]["newest"])
+
+
+def _newest(workspace: Workspace, *which: ColumnElement[bool]) -> int:
+    newest = func.coalesce(func.max(QUARANTINE.c.quarantine_id), 0).label("newest")
+    return int(workspace.store.ledger.rows(select(newest).where(*which))[0]["newest"])
 
 
 def set_aside_since(workspace: Workspace, newest: int) -> list[SetAside]:
